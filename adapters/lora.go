@@ -1,0 +1,219 @@
+// Package adapters puts few trainable weights onto a frozen graph.
+//
+// LoRA (Hu et al. 2021) replaces a linear layer W by W + (α/r)·B·A with A [r, in] and B [out, r]. [Linears] finds the linear
+// layers of a graph, a [LoRA] says on which of them an adapter sits, [Insert] puts the two thin products behind each, and
+// [Load] and [Adapter.Save] speak the folder format of Hugging Face's PEFT.
+package adapters
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"metalora/models/safetensors"
+	"metalora/onnx"
+	"metalora/pipeline/rng"
+)
+
+// LoRA says where adapters sit and how large they are.
+type LoRA struct {
+	Rank    int
+	Alpha   float64
+	Dropout float64 // of an adapter's input while training
+	RSLoRA  bool    // scale α/√r in place of α/r (Kalajdzievski 2023)
+
+	// Targets are names of linear layers or their endings after a dot ("query"); TargetRegexp matches whole names. With
+	// neither, adapters sit on every linear layer of the encoder.
+	Targets      []string
+	TargetRegexp string
+	Layers       []int // only these encoder layers; nil: all
+
+	// RankPattern and AlphaPattern override Rank and Alpha. A pattern is a regular expression for a whole name or for
+	// what follows a dot in it; the first that matches counts.
+	RankPattern, AlphaPattern []Pattern
+}
+
+// Pattern is a number for the layers that a regular expression matches.
+type Pattern struct {
+	Regexp string
+	Value  float64
+}
+
+// Linear is a linear layer of a graph.
+type Linear struct {
+	Name    string // the weight's without ".weight"
+	In, Out int
+}
+
+// Site is an adapter's place.
+type Site struct {
+	Linear string
+	In     int
+	Out    int
+	Rank   int
+	Scale  float64 // of B·A
+}
+
+// A and B are the names of a site's weights: A [rank, in] and B [out, rank].
+func (s Site) A() string { return s.Linear + ".lora_A.weight" }
+func (s Site) B() string { return s.Linear + ".lora_B.weight" }
+
+// Linears lists the linear layers of a graph in its order: every Gemm(x, W, …, transB=1) whose W is an input or
+// initializer named X.weight.
+func Linears(m *onnx.Model) []Linear {
+	shapes := map[string][]int64{}
+	for _, v := range m.Graph.Inputs {
+		if len(v.Shape) == 2 {
+			shapes[v.Name] = []int64{v.Shape[0].Size, v.Shape[1].Size}
+		}
+	}
+	for _, t := range m.Graph.Initializers {
+		shapes[t.Name] = t.Dims
+	}
+	var found []Linear
+	for _, n := range m.Graph.Nodes {
+		if name, ok := linear(n); ok && len(shapes[name+".weight"]) == 2 {
+			s := shapes[name+".weight"]
+			found = append(found, Linear{Name: name, In: int(s[1]), Out: int(s[0])})
+		}
+	}
+	return found
+}
+
+// linear tells whether a node is a linear layer, and its name.
+func linear(n *onnx.Node) (string, bool) {
+	if n.Op != "Gemm" || n.Domain != "" || n.Int("transB", 0) != 1 || n.Int("transA", 0) != 0 || n.Float("alpha", 1) != 1 {
+		return "", false
+	}
+	return strings.CutSuffix(n.Input(1), ".weight")
+}
+
+// Sites chooses among the linear layers. A target that matches none of them is an error.
+func (l LoRA) Sites(linears []Linear) ([]Site, error) {
+	match, err := l.matcher()
+	if err != nil {
+		return nil, fmt.Errorf("choosing LoRA's layers: %w", err)
+	}
+	var sites []Site
+	for _, x := range linears {
+		if !match(x.Name) || !l.inLayers(x.Name) {
+			continue
+		}
+		s, err := l.site(x)
+		if err != nil {
+			return nil, fmt.Errorf("choosing LoRA's layers: %w", err)
+		}
+		sites = append(sites, s)
+	}
+	if err := l.unmatched(linears); err != nil {
+		return nil, err
+	}
+	if len(sites) == 0 {
+		return nil, fmt.Errorf("choosing LoRA's layers: none of the model's %d linear layers is meant", len(linears))
+	}
+	return sites, nil
+}
+
+// matcher tells which names the targets mean.
+func (l LoRA) matcher() (func(string) bool, error) {
+	switch {
+	case l.TargetRegexp != "":
+		re, err := whole(l.TargetRegexp)
+		if err != nil {
+			return nil, err
+		}
+		return func(name string) bool { return !isHead(name) && re.MatchString(name) }, nil
+	case len(l.Targets) > 0:
+		// PEFT's "dense" means the encoder's dense layers and not the head's, which is saved whole.
+		return func(name string) bool {
+			return inEncoder(name) && slices.ContainsFunc(l.Targets, func(t string) bool { return ends(name, t) })
+		}, nil
+	}
+	return inEncoder, nil
+}
+
+// unmatched refuses targets that mean no layer at all.
+func (l LoRA) unmatched(linears []Linear) error {
+	if l.TargetRegexp != "" {
+		return nil
+	}
+	for _, t := range l.Targets {
+		if !slices.ContainsFunc(linears, func(x Linear) bool { return inEncoder(x.Name) && ends(x.Name, t) }) {
+			return fmt.Errorf("choosing LoRA's layers: no linear layer of the encoder is named or ends in %q", t)
+		}
+	}
+	return nil
+}
+
+func inEncoder(name string) bool { return strings.Contains(name, "encoder.layer.") }
+
+// ends tells whether a name is t or ends in it after a dot.
+func ends(name, t string) bool { return name == t || strings.HasSuffix(name, "."+t) }
+
+var layerNumber = regexp.MustCompile(`\.layer\.(\d+)\.`)
+
+func (l LoRA) inLayers(name string) bool {
+	if l.Layers == nil {
+		return true
+	}
+	m := layerNumber.FindStringSubmatch(name)
+	if m == nil {
+		return false
+	}
+	n, err := strconv.Atoi(m[1])
+	return err == nil && slices.Contains(l.Layers, n)
+}
+
+func (l LoRA) site(x Linear) (Site, error) {
+	rank, alpha := float64(l.Rank), l.Alpha
+	for _, p := range []struct {
+		patterns []Pattern
+		value    *float64
+	}{{l.RankPattern, &rank}, {l.AlphaPattern, &alpha}} {
+		for _, pattern := range p.patterns {
+			re, err := whole(`(.*\.)?(` + pattern.Regexp + `)`)
+			if err != nil {
+				return Site{}, err
+			}
+			if re.MatchString(x.Name) {
+				*p.value = pattern.Value
+				break
+			}
+		}
+	}
+	if rank < 1 || rank != math.Trunc(rank) {
+		return Site{}, fmt.Errorf("%s: rank %v", x.Name, rank)
+	}
+	scale := alpha / rank
+	if l.RSLoRA {
+		scale = alpha / math.Sqrt(rank)
+	}
+	return Site{Linear: x.Name, In: x.In, Out: x.Out, Rank: int(rank), Scale: scale}, nil
+}
+
+// whole compiles an expression that has to match a whole name. Go's expressions have no look-around.
+func whole(expression string) (*regexp.Regexp, error) {
+	re, err := regexp.Compile(`^(?:` + expression + `)$`)
+	if err != nil {
+		return nil, fmt.Errorf("regular expression %q: %w", expression, err)
+	}
+	return re, nil
+}
+
+// Init draws adapters at their start: A uniform in ±1/√in (Kaiming's with a = √5, as PyTorch and PEFT have it), B zero,
+// so that the model starts where it was.
+func Init(sites []Site, s *rng.Stream) safetensors.Tensors {
+	t := safetensors.Tensors{}
+	for _, site := range sites {
+		a := make([]float32, site.Rank*site.In)
+		for i := range a {
+			a[i] = float32(s.Uniform(1 / math.Sqrt(float64(site.In))))
+		}
+		t[site.A()] = safetensors.Tensor{Shape: []int{site.Rank, site.In}, Data: a}
+		t[site.B()] = safetensors.Tensor{Shape: []int{site.Out, site.Rank}, Data: make([]float32, site.Out*site.Rank)}
+	}
+	return t
+}

@@ -1,0 +1,208 @@
+package adapters
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"metalora/models/safetensors"
+)
+
+const (
+	configFile  = "adapter_config.json"
+	weightsFile = "adapter_model.safetensors"
+	peftPrefix  = "base_model.model." // before each of the model's own names in a PEFT file
+)
+
+// Adapter is a trained adapter: what it sits on, and its weights with those of the head that was trained along.
+type Adapter struct {
+	LoRA    LoRA
+	Base    string              // name or folder of the model it was trained on
+	Tensors safetensors.Tensors // X.lora_A.weight, X.lora_B.weight and the head's, under the model's names
+}
+
+// Load reads an adapter folder as PEFT saves it. Variants of LoRA that compute something else are refused by the name
+// of the field that asks for them, never passed over.
+func Load(dir string) (*Adapter, error) {
+	a, err := load(dir)
+	if err != nil {
+		return nil, fmt.Errorf("loading adapter %s: %w", dir, err)
+	}
+	return a, nil
+}
+
+func load(dir string) (*Adapter, error) {
+	a, err := readConfig(filepath.Join(dir, configFile))
+	if err != nil {
+		return nil, err
+	}
+	file, err := safetensors.Open(filepath.Join(dir, weightsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is missing; weights in other formats (adapter_model.bin) are not read", weightsFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	for _, info := range file.Infos() {
+		if !info.Floating() {
+			return nil, fmt.Errorf("%s: tensor %q: dtype %s is not that of a weight", weightsFile, info.Name, info.DType)
+		}
+	}
+	tensors, err := file.Tensors()
+	if err != nil {
+		return nil, err
+	}
+	a.Tensors = safetensors.Tensors{}
+	for _, name := range tensors.Names() {
+		own, ok := strings.CutPrefix(name, peftPrefix)
+		if !ok {
+			return nil, fmt.Errorf("%s: tensor %q: name does not start with %q", weightsFile, name, peftPrefix)
+		}
+		a.Tensors[own] = tensors[name]
+	}
+	_, err = a.linears()
+	return a, err
+}
+
+// Save writes the adapter as a PEFT folder. A folder saved and loaded again holds the same adapter.
+func (a *Adapter) Save(dir string) error {
+	if err := a.save(dir); err != nil {
+		return fmt.Errorf("saving adapter %s: %w", dir, err)
+	}
+	return nil
+}
+
+func (a *Adapter) save(dir string) error {
+	if _, err := a.linears(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	tensors := safetensors.Tensors{}
+	for name, t := range a.Tensors {
+		tensors[peftPrefix+name] = t
+	}
+	if err := safetensors.Save(filepath.Join(dir, weightsFile), tensors, map[string]string{"format": "pt"}); err != nil {
+		return err
+	}
+	return a.writeConfig(filepath.Join(dir, configFile))
+}
+
+// Head is the part of the tensors that belongs to the head; empty where the adapter brings none.
+func (a *Adapter) Head() safetensors.Tensors {
+	head := safetensors.Tensors{}
+	for name, t := range a.Tensors {
+		if isHead(name) {
+			head[name] = t
+		}
+	}
+	return head
+}
+
+// isHead says whether a name is that of a sequence classifier's head, which PEFT saves whole.
+func isHead(name string) bool {
+	module, _, _ := strings.Cut(name, ".")
+	return module == "classifier" || module == "score"
+}
+
+// linears lists the linear layers that the tensors adapt, sorted, with sizes out of the shapes. It checks that every
+// tensor is one of a pair or of the head, and that a pair has one rank: the one that the configuration gives.
+func (a *Adapter) linears() ([]Linear, error) {
+	var found []Linear
+	for _, name := range a.Tensors.Names() {
+		if linear, ok := strings.CutSuffix(name, ".lora_A.weight"); ok {
+			x, err := a.pair(linear)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, x)
+			continue
+		}
+		linear, isB := strings.CutSuffix(name, ".lora_B.weight")
+		switch {
+		case isHead(name):
+		case isB && a.Tensors[linear+".lora_A.weight"].Data == nil:
+			return nil, fmt.Errorf("tensor %q: its lora_A is missing", name)
+		case isB:
+		default:
+			return nil, fmt.Errorf("tensor %q: neither a LoRA matrix nor part of the head", name)
+		}
+	}
+	if len(found) == 0 {
+		return nil, errors.New("no tensor is a LoRA matrix")
+	}
+	return found, nil
+}
+
+// pair checks the matrices of one linear layer: A [rank, in] and B [out, rank].
+func (a *Adapter) pair(linear string) (Linear, error) {
+	s := Site{Linear: linear}
+	A, haveA := a.Tensors[s.A()]
+	B, haveB := a.Tensors[s.B()]
+	switch {
+	case !haveA || !haveB:
+		return Linear{}, fmt.Errorf("tensor %q: its lora_B is missing", s.A())
+	case len(A.Shape) != 2 || len(B.Shape) != 2:
+		return Linear{}, fmt.Errorf("tensor %q: shape %v, and lora_B %v: both need two dimensions", s.A(), A.Shape, B.Shape)
+	}
+	x := Linear{Name: linear, In: A.Shape[1], Out: B.Shape[0]}
+	site, err := a.LoRA.site(x)
+	if err != nil {
+		return Linear{}, err
+	}
+	for name, check := range map[string][2][]int{
+		s.A(): {A.Shape, {site.Rank, x.In}},
+		s.B(): {B.Shape, {x.Out, site.Rank}},
+	} {
+		if !slices.Equal(check[0], check[1]) {
+			return Linear{}, fmt.Errorf("tensor %q: shape %v, want %v", name, check[0], check[1])
+		}
+	}
+	return x, nil
+}
+
+// Sites places the adapter on a model's linear layers. Every pair needs a layer of its sizes, and every layer that the
+// configuration means needs a pair: half an adapter would answer without complaint.
+func (a *Adapter) Sites(linears []Linear) ([]Site, error) {
+	adapted, err := a.linears()
+	if err != nil {
+		return nil, fmt.Errorf("placing an adapter: %w", err)
+	}
+	match, err := a.LoRA.matcher()
+	if err != nil {
+		return nil, fmt.Errorf("placing an adapter: %w", err)
+	}
+	open := map[string]Linear{}
+	for _, x := range adapted {
+		open[x.Name] = x
+	}
+	var sites []Site
+	for _, x := range linears {
+		own, ok := open[x.Name]
+		delete(open, x.Name)
+		switch {
+		case ok && own != x:
+			return nil, fmt.Errorf("placing an adapter: %s is [%d %d] in the model, [%d %d] in the adapter", x.Name, x.Out, x.In, own.Out, own.In)
+		case !ok && match(x.Name) && a.LoRA.inLayers(x.Name):
+			return nil, fmt.Errorf("placing an adapter: it is meant for %s too but has no tensors for it", x.Name)
+		case ok:
+			site, err := a.LoRA.site(x)
+			if err != nil {
+				return nil, fmt.Errorf("placing an adapter: %w", err)
+			}
+			sites = append(sites, site)
+		}
+	}
+	for _, x := range adapted { // in order, so that the message is always the same
+		if _, left := open[x.Name]; left {
+			return nil, fmt.Errorf("placing an adapter: it has tensors for %s, which the model does not have", x.Name)
+		}
+	}
+	return sites, nil
+}

@@ -1,0 +1,132 @@
+package chart
+
+import (
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// fit sets the ends of an axis: the given ones, or where automatic the nice numbers around the values.
+func (a Axis) fit(axis *plot.Axis, values []float64) {
+	if a.Labels != nil {
+		axis.Min, axis.Max = -0.5, float64(len(a.Labels))-0.5
+		axis.Tick.Marker = names(a.Labels)
+		axis.Tick.LineStyle.Color = rule
+		axis.Tick.Length = 3 // keeps the names off the axis
+		return
+	}
+	low, high := bounds(values)
+	if !math.IsNaN(a.Min) {
+		low = a.Min
+	}
+	if !math.IsNaN(a.Max) {
+		high = a.Max
+	}
+	if !(high > low) {
+		low, high = low-0.5, low+0.5
+	}
+	step := niceStep(high - low)
+	if a.Whole {
+		step = max(1, step)
+	}
+	if math.IsNaN(a.Min) {
+		low = math.Floor(low/step+1e-9) * step
+	}
+	if math.IsNaN(a.Max) {
+		high = math.Ceil(high/step-1e-9) * step
+	}
+	axis.Min, axis.Max = low, high
+	axis.Tick.Marker = steps(step)
+}
+
+// bounds of the finite values; 0 and 1 of none.
+func bounds(values []float64) (low, high float64) {
+	known := finite(values)
+	if len(known) == 0 {
+		return 0, 1
+	}
+	low, high = known[0], known[0]
+	for _, v := range known {
+		low, high = min(low, v), max(high, v)
+	}
+	return low, high
+}
+
+func finite(values []float64) []float64 {
+	var known []float64
+	for _, v := range values {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			known = append(known, v)
+		}
+	}
+	return known
+}
+
+// niceStep is 1, 2 or 5 times a power of ten, so that a span has four to ten steps.
+func niceStep(span float64) float64 {
+	power := math.Pow(10, math.Floor(math.Log10(span/4)))
+	for _, factor := range []float64{5, 2} {
+		if span/(power*factor) >= 4 {
+			return power * factor
+		}
+	}
+	return power
+}
+
+// steps marks every multiple of a step.
+type steps float64
+
+// Ticks implements plot.Ticker.
+func (s steps) Ticks(low, high float64) []plot.Tick {
+	step := float64(s)
+	digits := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
+	var ticks []plot.Tick
+	for i := math.Ceil(low/step - 1e-9); i*step <= high+1e-9*step; i++ {
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step+0, 'f', digits, 64)})
+	}
+	return ticks
+}
+
+// names marks the places 0, 1, 2, … by words.
+type names []string
+
+// Ticks implements plot.Ticker.
+func (n names) Ticks(_, _ float64) []plot.Tick {
+	ticks := make([]plot.Tick, len(n))
+	for i, name := range n {
+		ticks[i] = plot.Tick{Value: float64(i), Label: name}
+	}
+	return ticks
+}
+
+// tilt turns the names of a horizontal axis where they would run into each other.
+func tilt(axis *plot.Axis, labels []string) {
+	width := axis.Tick.Label.Width(" ")
+	for _, label := range labels {
+		width = max(width, axis.Tick.Label.Width(label+"  "))
+	}
+	if width*vg.Length(len(labels)) > 0.88*Width {
+		axis.Tick.Label.Rotation = math.Pi / 6
+		axis.Tick.Label.XAlign, axis.Tick.Label.YAlign = draw.XRight, draw.YTop
+	}
+}
+
+func styleAxis(axis *plot.Axis, a Axis) {
+	axis.Label.Text = a.Label
+	axis.Label.Padding = 4
+	axis.Label.TextStyle = relabel(axis.Label.TextStyle, textStyle(9.5, false, ink))
+	axis.Tick.Label = relabel(axis.Tick.Label, textStyle(9, false, ink))
+	axis.LineStyle = draw.LineStyle{Color: muted, Width: 0.7}
+	axis.Tick.LineStyle = draw.LineStyle{Color: muted, Width: 0.7}
+	axis.Tick.Length = 4
+	axis.Padding = 0
+}
+
+// relabel gives a style the font and colour of another and keeps its alignment, which differs by axis.
+func relabel(s, from draw.TextStyle) draw.TextStyle {
+	s.Font, s.Color, s.Handler = from.Font, from.Color, from.Handler
+	return s
+}

@@ -1,0 +1,92 @@
+package eval
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+)
+
+//go:embed report.html
+var pageSource string
+
+var page = template.Must(template.New("report").Parse(pageSource))
+
+// pageData is what the template shows.
+type pageData struct {
+	*Study
+	Answer    []string
+	Cautions  []string
+	Results   *Table
+	Samples   *Table
+	Compared  *Table
+	Spread    *Table
+	Retrained *Table
+	Tasks     []Table
+	Lead      []pageFigure // results and differences
+	ByTask    []pageFigure
+	ByEpoch   []pageFigure
+	Training  []pageFigure
+	Durations Table
+}
+
+// pageFigure is a figure as the page holds it: the drawing inline.
+type pageFigure struct {
+	Name, Caption string
+	SVG           template.HTML
+}
+
+// HTML is the report as one self-contained page.
+func (s *Study) HTML() ([]byte, error) {
+	data := pageData{Study: s, Answer: s.Answer(), Cautions: s.Cautions(), Durations: s.Durations()}
+	data.place(s.Summary())
+	for _, f := range s.Figures() {
+		svg, err := f.Chart.Inline(f.Chart.Title + ". " + f.Chart.Subtitle)
+		if err != nil {
+			return nil, fmt.Errorf("drawing figure %s: %w", f.Name, err)
+		}
+		// The chart escapes the texts in its drawing, so the markup is ours alone.
+		data.show(pageFigure{Name: f.Name, Caption: f.Caption, SVG: template.HTML(svg)})
+	}
+	var b bytes.Buffer
+	if err := page.Execute(&b, data); err != nil {
+		return nil, fmt.Errorf("filling the report's page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// place puts each table into its section.
+func (d *pageData) place(tables []Table) {
+	for _, t := range tables {
+		switch t.Key {
+		case "results":
+			main := t.Only("method", "adaptation", "accuracy", "task_error", "low", "high", "seed_error", "hits5", "mrr", "best", "chance", "parameters")
+			samples := t.Only("method", "adaptation", "tasks", "seeds", "turns", "done", "expected")
+			samples.Title, samples.Notes = "Sample sizes", []string{"turns: held out, of all tasks together, under one seed. done: pairs of task and seed, of those in the study."}
+			d.Results, d.Samples = &main, &samples
+		case "comparisons":
+			d.Compared = &t
+		case "spread":
+			d.Spread = &t
+		case "retraining":
+			d.Retrained = &t
+		default:
+			d.Tasks = append(d.Tasks, t)
+		}
+	}
+}
+
+// show puts a figure into its section.
+func (d *pageData) show(f pageFigure) {
+	starts := func(prefix string) bool { return bytes.HasPrefix([]byte(f.Name), []byte(prefix)) }
+	switch {
+	case starts("epochs-"):
+		d.ByEpoch = append(d.ByEpoch, f)
+	case starts("tasks-"):
+		d.ByTask = append(d.ByTask, f)
+	case starts("retraining-"):
+		d.Training = append(d.Training, f)
+	default:
+		d.Lead = append(d.Lead, f)
+	}
+}

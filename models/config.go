@@ -1,0 +1,223 @@
+package models
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"metalora/models/safetensors"
+)
+
+// Config has the fields of a config.json that decide what a model computes. Fields it does not know are kept as they
+// are read and written again.
+type Config struct {
+	ModelType             string
+	VocabSize             int
+	HiddenSize            int
+	NumHiddenLayers       int
+	NumAttentionHeads     int
+	IntermediateSize      int
+	MaxPositionEmbeddings int
+	TypeVocabSize         int
+	LayerNormEps          float64
+	PadTokenID            int
+	BosTokenID            int
+	EosTokenID            int
+
+	HiddenDropoutProb         float64
+	AttentionProbsDropoutProb float64
+	ClassifierDropout         *float64 // nil: as HiddenDropoutProb
+	HiddenAct                 string
+	PositionEmbeddingType     string
+	InitializerRange          float64 // standard deviation of a weight drawn at the start
+	IsDecoder                 bool
+	AddCrossAttention         bool
+
+	NumLabels int // stored as id2label, or num_labels, or not at all where it is 2
+
+	fields map[string]json.RawMessage // of the file it was read from
+}
+
+// DefaultConfig is what Hugging Face takes for the fields that a config.json of RoBERTa leaves out.
+func DefaultConfig() Config {
+	return Config{
+		ModelType: "roberta", VocabSize: 50265, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12,
+		IntermediateSize: 3072, MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12,
+		PadTokenID: 1, BosTokenID: 0, EosTokenID: 2, HiddenDropoutProb: 0.1, AttentionProbsDropoutProb: 0.1,
+		HiddenAct: "gelu", PositionEmbeddingType: "absolute", InitializerRange: 0.02, NumLabels: 2,
+	}
+}
+
+type field struct {
+	name  string
+	value any // a pointer into the Config
+}
+
+// known pairs the fields of the file with those of c; id2label and num_labels are read apart.
+func (c *Config) known() []field {
+	return []field{
+		{"model_type", &c.ModelType}, {"vocab_size", &c.VocabSize}, {"hidden_size", &c.HiddenSize},
+		{"num_hidden_layers", &c.NumHiddenLayers}, {"num_attention_heads", &c.NumAttentionHeads},
+		{"intermediate_size", &c.IntermediateSize}, {"max_position_embeddings", &c.MaxPositionEmbeddings},
+		{"type_vocab_size", &c.TypeVocabSize}, {"layer_norm_eps", &c.LayerNormEps},
+		{"pad_token_id", &c.PadTokenID}, {"bos_token_id", &c.BosTokenID}, {"eos_token_id", &c.EosTokenID},
+		{"hidden_dropout_prob", &c.HiddenDropoutProb},
+		{"attention_probs_dropout_prob", &c.AttentionProbsDropoutProb},
+		{"classifier_dropout", &c.ClassifierDropout}, {"hidden_act", &c.HiddenAct},
+		{"position_embedding_type", &c.PositionEmbeddingType}, {"initializer_range", &c.InitializerRange},
+		{"is_decoder", &c.IsDecoder}, {"add_cross_attention", &c.AddCrossAttention},
+	}
+}
+
+// UnmarshalJSON reads a config.json; fields that it lacks get [DefaultConfig]'s values. The result is not checked.
+func (c *Config) UnmarshalJSON(data []byte) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	if fields == nil {
+		return errors.New("found null where an object is due")
+	}
+	*c = DefaultConfig()
+	c.fields = fields
+	for _, f := range c.known() {
+		raw, ok := fields[f.name]
+		if !ok {
+			continue
+		}
+		if string(raw) == "null" && f.name != "classifier_dropout" {
+			return fmt.Errorf("%s: found null", f.name)
+		}
+		if err := json.Unmarshal(raw, f.value); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return c.readLabels()
+}
+
+func (c *Config) readLabels() error {
+	if raw, ok := c.fields["id2label"]; ok && string(raw) != "null" {
+		var labels map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &labels); err != nil {
+			return fmt.Errorf("id2label: %w", err)
+		}
+		c.NumLabels = len(labels)
+		return nil
+	}
+	if raw, ok := c.fields["num_labels"]; ok && string(raw) != "null" {
+		if err := json.Unmarshal(raw, &c.NumLabels); err != nil {
+			return fmt.Errorf("num_labels: %w", err)
+		}
+	}
+	return nil
+}
+
+// MarshalJSON writes the fields that were read, with the values they have now.
+func (c Config) MarshalJSON() ([]byte, error) {
+	fields := maps.Clone(c.fields)
+	if fields == nil {
+		fields = map[string]json.RawMessage{}
+	}
+	for _, f := range c.known() {
+		raw, err := json.Marshal(f.value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		fields[f.name] = raw
+	}
+	before := Config{fields: fields, NumLabels: 2}
+	if err := before.readLabels(); err != nil || before.NumLabels != c.NumLabels {
+		maps.Copy(fields, labels(c.NumLabels))
+		delete(fields, "num_labels")
+	}
+	return json.Marshal(fields)
+}
+
+// labels names n labels the way Hugging Face does where nobody else has.
+func labels(n int) map[string]json.RawMessage {
+	names, numbers := map[string]string{}, map[string]int{}
+	for i := range n {
+		names[fmt.Sprint(i)] = fmt.Sprintf("LABEL_%d", i)
+		numbers[fmt.Sprintf("LABEL_%d", i)] = i
+	}
+	id2label, _ := json.Marshal(names) // maps of strings and ints always marshal
+	label2id, _ := json.Marshal(numbers)
+	return map[string]json.RawMessage{"id2label": id2label, "label2id": label2id}
+}
+
+// set changes a field that [Config] does not know.
+func (c *Config) set(name string, value any) {
+	raw, _ := json.Marshal(value) // only strings and lists of them come here
+	c.fields = maps.Clone(c.fields)
+	if c.fields == nil {
+		c.fields = map[string]json.RawMessage{}
+	}
+	c.fields[name] = raw
+}
+
+// maxJSON bounds the small files of a model folder; the largest in use, an index of 1,000 shards, has some 3 MB.
+const maxJSON = 64 << 20
+
+// ReadConfig reads a config.json and checks it.
+func ReadConfig(path string) (Config, error) {
+	data, err := readBounded(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("reading the model's configuration: %w", err)
+	}
+	var c Config
+	if err := json.Unmarshal(data, &c); err != nil {
+		return Config{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if err := c.Check(); err != nil {
+		return Config{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// readBounded reads a regular file of at most maxJSON bytes.
+func readBounded(path string) ([]byte, error) {
+	stat, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !stat.Mode().IsRegular() || stat.Size() > maxJSON {
+		return nil, fmt.Errorf("%s: want a regular file of at most %d bytes", path, maxJSON)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxJSON))
+}
+
+// WriteFile writes a config.json, sorted and indented as Hugging Face does.
+func (c Config) WriteFile(path string) error {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return safetensors.Replace(path, func(w io.Writer) error {
+		var out bytes.Buffer
+		if err := json.Indent(&out, data, "", "  "); err != nil {
+			return err
+		}
+		out.WriteByte('\n')
+		_, err := out.WriteTo(w)
+		return err
+	})
+}
+
+// Equal says whether two models compute the same from the same weights and train alike.
+func (c Config) Equal(d Config) bool {
+	return slices.EqualFunc(c.known(), d.known(), func(a, b field) bool {
+		x, errX := json.Marshal(a.value)
+		y, errY := json.Marshal(b.value)
+		return errX == nil && errY == nil && bytes.Equal(x, y)
+	}) && c.NumLabels == d.NumLabels
+}

@@ -1,0 +1,207 @@
+package models
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"metalora/models/safetensors"
+	"metalora/onnx"
+	"metalora/onnx/ort"
+)
+
+// TestForward compares logits, losses and hidden states with float64 PyTorch's, from the same weights. nano-roberta is
+// in testdata; tiny-roberta, with RoBERTa's vocabulary, lies beside the project.
+func TestForward(t *testing.T) {
+	for _, c := range []struct{ name, model, golden string }{
+		{"nano-roberta", "testdata/nano-roberta", "testdata/forward/nano-roberta.safetensors"},
+		{"nano-roberta-edge", "testdata/nano-roberta", "testdata/forward/nano-roberta-edge.safetensors"},
+		{"tiny-roberta", shared(t, "reference/tiny-roberta"), shared(t, "reference/forward/tiny-roberta.safetensors")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.model == "" {
+				t.Skip("needs the reference numbers beside the project; nano-roberta's in testdata are checked without them")
+			}
+			folder, err := Load(c.model)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden, err := safetensors.Open(c.golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer golden.Close()
+			compareForward(t, folder, golden)
+		})
+	}
+}
+
+// shared is a path beside the project, or "" where there is none; CI must have it.
+func shared(t *testing.T, path string) string {
+	t.Helper()
+	path = filepath.Join("..", "..", "shared", path)
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("the reference numbers are missing: %v", err)
+		}
+		return ""
+	}
+	return path
+}
+
+func compareForward(t *testing.T, folder *Folder, golden *safetensors.File) {
+	graph := AddLoss(Forward(folder.Config, Dropout{}))
+	hidden := exposeHidden(graph)
+	got := run(t, graph, folder, golden)
+	near(t, "logits", read(t, golden, "logits"), got["logits"], 1e-5)
+	loss := read(t, golden, "loss")
+	near(t, "loss", loss, got["loss"], 1e-6*math.Abs(loss[0]))
+	for i, name := range hidden {
+		golden := read(t, golden, "hidden_"+string(rune('0'+i)))
+		near(t, name, golden, got[name], 2e-5)
+	}
+	if len(hidden) != folder.Config.NumHiddenLayers+1 {
+		t.Errorf("%d hidden states, want %d", len(hidden), folder.Config.NumHiddenLayers+1)
+	}
+}
+
+// exposeHidden makes outputs of what comes out of the embeddings and of each layer.
+func exposeHidden(m *onnx.Model) []string {
+	var names []string
+	for _, n := range m.Graph.Nodes {
+		if n.Op == "LayerNormalization" && !strings.Contains(n.Input(1), "attention.output") {
+			names = append(names, n.Output(0))
+			m.Graph.Outputs = append(m.Graph.Outputs, onnx.ValueInfo{Name: n.Output(0), Type: onnx.Float, Shape: onnx.Dims("tokens", -1)})
+		}
+	}
+	return names
+}
+
+func run(t *testing.T, graph *onnx.Model, folder *Folder, golden *safetensors.File) map[string][]float64 {
+	t.Helper()
+	session, err := ort.OpenModel(graph, ort.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	ids, shape := ints(t, golden, "input_ids")
+	mask, _ := ints(t, golden, "attention_mask")
+	labels, _ := ints(t, golden, "labels")
+	targets := make([]float32, 2*len(labels))
+	for i, label := range labels {
+		targets[2*i+int(label)] = 1 / float32(len(labels))
+	}
+	feeds := map[string]*ort.Tensor{"input_ids": tensor(t, shape, ids), "attention_mask": tensor(t, shape, mask),
+		"targets": tensor(t, []int{len(labels), 2}, targets)}
+	for name, x := range folder.Tensors {
+		feeds[name] = tensor(t, x.Shape, x.Data)
+	}
+	fetches := map[string]*ort.Tensor{}
+	for _, o := range graph.Graph.Outputs {
+		fetches[o.Name] = nil
+	}
+	if err := session.Run(feeds, fetches); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]float64{}
+	for name, x := range fetches {
+		for _, v := range ort.Data[float32](x) {
+			got[name] = append(got[name], float64(v))
+		}
+		x.Close()
+	}
+	return got
+}
+
+func tensor[T ort.Element](t *testing.T, shape []int, data []T) *ort.Tensor {
+	t.Helper()
+	x, err := ort.NewTensor(shape, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { x.Close() })
+	return x
+}
+
+func read(t *testing.T, f *safetensors.File, name string) []float64 {
+	t.Helper()
+	x, err := f.Float64(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func ints(t *testing.T, f *safetensors.File, name string) ([]int64, []int) {
+	t.Helper()
+	x, err := f.Int64(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range f.Infos() {
+		if info.Name == name {
+			return x, info.Shape
+		}
+	}
+	return x, nil
+}
+
+func near(t *testing.T, name string, want, got []float64, tolerance float64) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Errorf("%s: %d numbers, want %d", name, len(got), len(want))
+		return
+	}
+	worst := 0.0
+	for i := range want {
+		worst = math.Max(worst, math.Abs(want[i]-got[i]))
+	}
+	if !(worst <= tolerance) {
+		t.Errorf("%s: off by %.3g, allowed %.3g", name, worst, tolerance)
+	}
+}
+
+func TestConfigRefusesTheImpossible(t *testing.T) {
+	good, err := os.ReadFile("testdata/nano-roberta/config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, c := range map[string]struct {
+		value any
+		want  string
+	}{
+		"hidden_size":             {30, "hidden_size 30 is no multiple of num_attention_heads 4"},
+		"vocab_size":              {0, "vocab_size is 0"},
+		"num_hidden_layers":       {-1, "num_hidden_layers is -1"},
+		"model_type":              {"gpt2", `model_type "gpt2" is not supported`},
+		"hidden_act":              {"relu", `hidden_act "relu" is not supported`},
+		"pad_token_id":            {5000, "pad_token_id 5000 is outside the vocabulary of 1000"},
+		"layer_norm_eps":          {0, "layer_norm_eps is 0"},
+		"intermediate_size":       {1e12, "intermediate_size is 1000000000000"},
+		"position_embedding_type": {"relative_key", `position_embedding_type "relative_key" is not supported`},
+		"max_position_embeddings": {2, "max_position_embeddings 2 leaves no position"},
+	} {
+		t.Run(field, func(t *testing.T) {
+			fields := map[string]any{}
+			if err := json.Unmarshal(good, &fields); err != nil {
+				t.Fatal(err)
+			}
+			fields[field] = c.value
+			bad, err := json.Marshal(fields)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "config.json")
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err = ReadConfig(path)
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("got %v, want an error with %q and the path", err, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,177 @@
+package models
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"metalora/models/safetensors"
+)
+
+// Folder is a model as Hugging Face keeps it in a folder.
+type Folder struct {
+	Dir     string
+	Config  Config
+	Tensors safetensors.Tensors // every parameter of the encoder, and of the head where HasHead
+	HasHead bool
+	Unused  []string // tensors of the files that the graph has no use for: a language-model head, a pooler
+}
+
+const (
+	weightsFile = "model.safetensors"
+	indexFile   = "model.safetensors.index.json"
+)
+
+// Load reads a model folder: config.json and model.safetensors, or shards with their index. Names of a bare encoder get
+// their "roberta." prefix. A parameter that is missing or of another shape than the configuration says is an error.
+func Load(dir string) (*Folder, error) {
+	config, err := ReadConfig(filepath.Join(dir, "config.json"))
+	if err != nil {
+		return nil, err
+	}
+	all, err := readWeights(dir)
+	if err != nil {
+		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
+	}
+	f := &Folder{Dir: dir, Config: config, Tensors: safetensors.Tensors{}}
+	if err := f.take(all); err != nil {
+		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+// take picks the configuration's parameters out of a file's tensors.
+func (f *Folder) take(all safetensors.Tensors) error {
+	named := safetensors.Tensors{}
+	for name, t := range all {
+		full := fullName(name)
+		if _, twice := named[full]; twice {
+			return fmt.Errorf("tensor %s is there twice, with and without its prefix", full)
+		}
+		named[full] = t
+	}
+	f.HasHead = hasHead(f.Config, named)
+	for _, p := range f.Config.Parameters() {
+		if p.Head && !f.HasHead {
+			continue
+		}
+		t, ok := named[p.Name]
+		if !ok {
+			return fmt.Errorf("tensor %s is missing (%v by config.json)", p.Name, p.Shape)
+		}
+		if !slices.Equal(t.Shape, p.Shape) {
+			return fmt.Errorf("tensor %s has shape %v, want %v by config.json", p.Name, t.Shape, p.Shape)
+		}
+		f.Tensors[p.Name] = t
+	}
+	for _, name := range named.Names() {
+		if _, used := f.Tensors[name]; !used {
+			f.Unused = append(f.Unused, name)
+		}
+	}
+	return nil
+}
+
+// fullName gives a bare encoder's tensor its prefix.
+func fullName(name string) string {
+	if strings.HasPrefix(name, "embeddings.") || strings.HasPrefix(name, "encoder.") || strings.HasPrefix(name, "pooler.") {
+		return "roberta." + name
+	}
+	return name
+}
+
+// hasHead tells whether any tensor of the head is there: then all must be.
+func hasHead(c Config, named safetensors.Tensors) bool {
+	for _, p := range c.Parameters() {
+		if _, ok := named[p.Name]; p.Head && ok {
+			return true
+		}
+	}
+	return false
+}
+
+// readWeights reads one file or all shards.
+func readWeights(dir string) (safetensors.Tensors, error) {
+	all, err := safetensors.Load(filepath.Join(dir, weightsFile))
+	if !missing(err) {
+		return all, err
+	}
+	shards, indexErr := readIndex(dir)
+	if missing(indexErr) {
+		return nil, fmt.Errorf("neither %s nor %s is there", weightsFile, indexFile)
+	}
+	if indexErr != nil {
+		return nil, indexErr
+	}
+	all = safetensors.Tensors{}
+	for _, shard := range shards {
+		part, err := safetensors.Load(filepath.Join(dir, shard))
+		if err != nil {
+			return nil, err
+		}
+		for name := range part {
+			if _, twice := all[name]; twice {
+				return nil, fmt.Errorf("%s: tensor %s is in another shard too", shard, name)
+			}
+		}
+		maps.Copy(all, part)
+	}
+	return all, nil
+}
+
+// maxIndexBytes bounds an index; one of a model of a thousand layers has some megabytes.
+const maxIndexBytes = 64 << 20
+
+// readIndex lists the shards of a model. They must be plain names of files in the folder.
+func readIndex(dir string) ([]string, error) {
+	path := filepath.Join(dir, indexFile)
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var index struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxIndexBytes+1))
+	if err == nil && len(data) > maxIndexBytes {
+		err = fmt.Errorf("more than %d bytes", maxIndexBytes)
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &index)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	shards := map[string]bool{}
+	for tensor, shard := range index.WeightMap {
+		if err := checkShard(shard); err != nil {
+			return nil, fmt.Errorf("reading %s: tensor %s: %w", path, tensor, err)
+		}
+		shards[shard] = true
+	}
+	if len(shards) == 0 {
+		return nil, fmt.Errorf("reading %s: it names no file", path)
+	}
+	return slices.Sorted(maps.Keys(shards)), nil
+}
+
+func checkShard(name string) error {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\:`) || !filepath.IsLocal(name) {
+		return fmt.Errorf("%q is no plain file name in the model's folder", name)
+	}
+	if !strings.HasSuffix(name, ".safetensors") {
+		return errors.New("its file " + name + " is no .safetensors file")
+	}
+	return nil
+}
+
+// missing tells whether an error says that a file is not there.
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

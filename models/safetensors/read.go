@@ -1,0 +1,183 @@
+package safetensors
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"slices"
+)
+
+// File is an open file whose header has been checked.
+type File struct {
+	file     *os.File
+	path     string
+	infos    []Info // in the order of the data
+	byName   map[string]int
+	metadata map[string]string
+}
+
+// Open reads and checks the header of the file at path.
+func Open(path string) (*File, error) {
+	// A named pipe would block in os.Open until someone writes to it.
+	if stat, err := os.Stat(path); err == nil && !stat.Mode().IsRegular() {
+		return nil, fmt.Errorf("reading %s: not a regular file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading tensors: %w", err)
+	}
+	return NewFile(file, path)
+}
+
+// NewFile takes over an open file, which it closes where the header is bad. Errors name it by path.
+func NewFile(file *os.File, path string) (*File, error) {
+	f := &File{file: file, path: path}
+	if err := f.readHeader(); err != nil {
+		return nil, errors.Join(fmt.Errorf("reading %s: %w", path, err), file.Close())
+	}
+	return f, nil
+}
+
+func (f *File) readHeader() error {
+	stat, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	if !stat.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	if stat.Size() < 8 {
+		return fmt.Errorf("%d bytes are too few for a safetensors file", stat.Size())
+	}
+	var length [8]byte
+	if _, err := f.file.ReadAt(length[:], 0); err != nil {
+		return err
+	}
+	n, rest := binary.LittleEndian.Uint64(length[:]), stat.Size()-8
+	if n > maxHeader || n > uint64(rest) {
+		return fmt.Errorf("header of %d bytes, the file has %d and the format allows %d", n, rest, maxHeader)
+	}
+	raw := make([]byte, n)
+	if _, err := f.file.ReadAt(raw, 8); err != nil {
+		return err
+	}
+	if f.infos, f.metadata, err = parseHeader(raw, rest-int64(n)); err != nil {
+		return err
+	}
+	f.byName = make(map[string]int, len(f.infos))
+	for i := range f.infos {
+		f.infos[i].Offset += 8 + int64(n)
+		f.byName[f.infos[i].Name] = i
+	}
+	return nil
+}
+
+// Infos lists the tensors in the order of their data.
+func (f *File) Infos() []Info { return slices.Clone(f.infos) }
+
+// Metadata is the header's free text, such as "format": "pt".
+func (f *File) Metadata() map[string]string { return maps.Clone(f.metadata) }
+
+// Close closes the file.
+func (f *File) Close() error { return f.file.Close() }
+
+// Float32 reads a tensor of floats: F32 as it is, F16 and BF16 widened exactly, F64 rounded to nearest.
+func (f *File) Float32(name string) ([]float32, error) {
+	return read(f, name, map[string]func([]byte) float32{
+		"F32":  func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) },
+		"F64":  func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) },
+		"BF16": func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) },
+		"F16":  func(b []byte) float32 { return half(binary.LittleEndian.Uint16(b)) },
+	})
+}
+
+// Float64 reads a tensor of F64, or of F32 widened.
+func (f *File) Float64(name string) ([]float64, error) {
+	return read(f, name, map[string]func([]byte) float64{
+		"F64": func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) },
+		"F32": func(b []byte) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) },
+	})
+}
+
+// Int64 reads a tensor of I64.
+func (f *File) Int64(name string) ([]int64, error) {
+	return read(f, name, map[string]func([]byte) int64{
+		"I64": func(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) },
+	})
+}
+
+// read decodes a tensor with the decoder of its type, a piece of the file at a time.
+func read[T any](f *File, name string, decoders map[string]func([]byte) T) ([]T, error) {
+	i, ok := f.byName[name]
+	if !ok {
+		return nil, fmt.Errorf("reading %s: no tensor %q", f.path, name)
+	}
+	info := f.infos[i]
+	decode, ok := decoders[info.DType]
+	if !ok {
+		return nil, fmt.Errorf("reading %s: tensor %q: dtype %s, want one of %v", f.path, name, info.DType, slices.Sorted(maps.Keys(decoders)))
+	}
+	width := int(bitsOf[info.DType] / 8)
+	out := make([]T, 0, info.Bytes/int64(width))
+	data := io.NewSectionReader(f.file, info.Offset, info.Bytes)
+	piece := make([]byte, min(info.Bytes, 1<<20)) // a multiple of every width
+	for len(out) < cap(out) {
+		piece = piece[:min(len(piece), (cap(out)-len(out))*width)]
+		if _, err := io.ReadFull(data, piece); err != nil {
+			return nil, fmt.Errorf("reading %s: tensor %q: %w", f.path, name, err)
+		}
+		for b := piece; len(b) > 0; b = b[width:] {
+			out = append(out, decode(b))
+		}
+	}
+	return out, nil
+}
+
+// half widens an IEEE 754 binary16 number.
+func half(h uint16) float32 {
+	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
+	switch exponent {
+	case 0: // zero and subnormal: fraction x 2^-24, exact in float32
+		return math.Float32frombits(sign | math.Float32bits(float32(fraction)*0x1p-24))
+	case 31: // infinite and NaN
+		return math.Float32frombits(sign | 255<<23 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
+}
+
+// Load reads every tensor of floats in the file at path; tensors of other types are passed over. A weight that is NaN
+// or infinite is an error: it would turn up much later as a loss that is NaN.
+func Load(path string) (Tensors, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Tensors()
+}
+
+// Tensors reads what [Load] reads from a file that is open.
+func (f *File) Tensors() (Tensors, error) {
+	tensors := Tensors{}
+	for _, info := range f.infos {
+		if !info.Floating() {
+			continue
+		}
+		data, err := f.Float32(info.Name)
+		if err != nil {
+			return nil, err
+		}
+		if i := notFinite(data); i >= 0 {
+			return nil, fmt.Errorf("reading %s: tensor %q: element %d is %v", f.path, info.Name, i, data[i])
+		}
+		tensors[info.Name] = Tensor{slices.Clone(info.Shape), data}
+	}
+	return tensors, nil
+}
+
+// Floating says whether [File.Float32] can read the tensor.
+func (i Info) Floating() bool { return slices.Contains([]string{"F32", "F16", "BF16", "F64"}, i.DType) }

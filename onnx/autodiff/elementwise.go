@@ -1,0 +1,253 @@
+package autodiff
+
+import (
+	"math"
+
+	"metalora/onnx"
+)
+
+// y = x + z: dx = dy, dz = dy. So are Sum, Identity, Expand and inference's Dropout.
+func pass(_ *builder, _ *onnx.Node, dy value, _ int) value { return dy }
+
+func add(b *builder, n *onnx.Node, dy value, i int) value { return pass(b, n, dy, i) }
+
+// y = x - z: dx = dy, dz = -dy.
+func sub(b *builder, _ *onnx.Node, dy value, i int) value {
+	if i == 0 {
+		return dy
+	}
+	return b.neg(dy)
+}
+
+// y = x*z: dx = dy*z. A factor that was cast from a mask of booleans is read from the mask itself: a float copy of
+// it, four times the size, need not live until here.
+func mul(b *builder, n *onnx.Node, dy value, i int) value {
+	factor := n.Input(1 - i)
+	if from := b.producers[factor]; from != nil && from.Op == "Cast" && b.info[from.Input(0)].Type == onnx.Bool {
+		return b.only(from.Input(0), dy)
+	}
+	return b.mul(dy, factor)
+}
+
+// y = x/z: dx = dy/z, dz = -y*dy/z.
+func div(b *builder, n *onnx.Node, dy value, i int) value {
+	dx := b.div(dy, n.Input(1))
+	if i == 0 {
+		return dx
+	}
+	return b.neg(b.mul(dx, n.Output(0)))
+}
+
+// y = x^p: dx = dy*p*x^(p-1), zero for p = 0; dp = dy*y*log(x), zero where x is not positive. The exponent may be of
+// another type than x.
+func pow(b *builder, n *onnx.Node, dy value, i int) value {
+	x, p, y := n.Input(0), n.Input(1), n.Output(0)
+	if i == 1 {
+		dp := b.mul(dy, b.mul(y, b.op("Log", x)))
+		return b.likeType(b.only(b.greater(x, b.num(0)), dp), p)
+	}
+	if k, ok := b.number(p); ok {
+		return powConstant(b, x, y, dy, k)
+	}
+	p = b.likeType(p, x)
+	slope := b.mul(p, b.pow(x, b.sub(p, b.num(1))))
+	return b.mul(dy, b.where(b.equal(p, b.num(0)), b.num(0), slope))
+}
+
+// powConstant is pow for a plain number as exponent: the usual ones need no Pow.
+func powConstant(b *builder, x, y, dy value, k float64) value {
+	switch k {
+	case 0:
+		return b.mul(dy, b.num(0))
+	case 0.5:
+		return b.div(b.times(dy, 0.5), y)
+	case 1:
+		return dy
+	case 2:
+		return b.mul(dy, b.times(x, 2))
+	case 3:
+		return b.mul(dy, b.times(b.square(x), 3))
+	}
+	return b.mul(dy, b.times(b.pow(x, b.num(k-1)), k))
+}
+
+// y = max(x1, x2, ...): dx = dy where x is the largest; equals share it. So is min.
+func extreme(b *builder, n *onnx.Node, dy value, i int) value {
+	var winners value
+	for _, x := range n.Inputs {
+		wins := b.cast(b.equal(x, n.Output(0)), b.typeOf(n.Output(0)))
+		if winners == "" {
+			winners = wins
+		} else {
+			winners = b.add(winners, wins)
+		}
+	}
+	return b.only(b.equal(n.Input(i), n.Output(0)), b.div(dy, winners))
+}
+
+// y = mean(x1, ..., xk): dx = dy/k.
+func mean(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.times(dy, 1/float64(len(n.Inputs)))
+}
+
+// y = x where c, else z: dx = dy where c, dz = dy where not c.
+func where(b *builder, n *onnx.Node, dy value, i int) value {
+	if i == 1 {
+		return b.only(n.Input(0), dy)
+	}
+	return b.where(n.Input(0), b.num(0), dy)
+}
+
+// y = min(max(x, low), high): dx = dy where low <= x <= high; the bound that is passed takes dy elsewhere.
+func clip(b *builder, n *onnx.Node, dy value, i int) value {
+	x, low, high := n.Input(0), n.Input(1), n.Input(2)
+	switch i {
+	case 1:
+		return b.only(b.less(x, low), dy)
+	case 2:
+		return b.only(b.greater(x, high), dy)
+	}
+	if low != "" {
+		dy = b.where(b.less(x, low), b.num(0), dy)
+	}
+	if high != "" {
+		dy = b.where(b.greater(x, high), b.num(0), dy)
+	}
+	return dy
+}
+
+// y = x for x > 0, else s*x: dx = dy, else s*dy; ds = 0, else x*dy.
+func prelu(b *builder, n *onnx.Node, dy value, i int) value {
+	x, s := n.Input(0), n.Input(1)
+	positive := b.greater(x, b.num(0))
+	if i == 1 {
+		return b.where(positive, b.num(0), b.mul(dy, x))
+	}
+	return b.where(positive, dy, b.mul(dy, s))
+}
+
+// y = -x: dx = -dy.
+func neg(b *builder, _ *onnx.Node, dy value, _ int) value { return b.neg(dy) }
+
+// y = |x|: dx = dy*sign(x).
+func abs(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.mul(dy, b.op("Sign", n.Input(0)))
+}
+
+// y = √x: dx = dy/(2y).
+func sqrt(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.div(b.times(dy, 0.5), n.Output(0))
+}
+
+// y = 1/x: dx = -dy*y².
+func reciprocal(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.neg(b.mul(dy, b.square(n.Output(0))))
+}
+
+// y = exp(x): dx = dy*y.
+func exp(b *builder, n *onnx.Node, dy value, _ int) value { return b.mul(dy, n.Output(0)) }
+
+// y = log(x): dx = dy/x.
+func log(b *builder, n *onnx.Node, dy value, _ int) value { return b.div(dy, n.Input(0)) }
+
+// y = sin(x): dx = dy*cos(x).
+func sin(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.mul(dy, b.op("Cos", n.Input(0)))
+}
+
+// y = cos(x): dx = -dy*sin(x).
+func cos(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.neg(b.mul(dy, b.op("Sin", n.Input(0))))
+}
+
+// y = tanh(x): dx = dy*(1 - y²).
+func tanh(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.mul(dy, b.sub(b.num(1), b.square(n.Output(0))))
+}
+
+// y = 1/(1 + exp(-x)): dx = dy*y*(1 - y).
+func sigmoid(b *builder, n *onnx.Node, dy value, _ int) value {
+	y := n.Output(0)
+	return b.mul(dy, b.mul(y, b.sub(b.num(1), y)))
+}
+
+// y = log(1 + exp(x)): dx = dy*sigmoid(x).
+func softplus(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.mul(dy, b.op("Sigmoid", n.Input(0)))
+}
+
+// y = x/(1 + |x|): dx = dy/(1 + |x|)².
+func softsign(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.div(dy, b.square(b.add(b.num(1), b.op("Abs", n.Input(0)))))
+}
+
+// y = max(x, 0): dx = dy where x > 0.
+func relu(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.only(b.greater(n.Input(0), b.num(0)), dy)
+}
+
+// y = x for x > 0, else a*x: dx = dy, else a*dy.
+func leakyRelu(b *builder, n *onnx.Node, dy value, _ int) value {
+	a := float64(n.Float("alpha", 0.01))
+	return b.where(b.greater(n.Input(0), b.num(0)), dy, b.times(dy, a))
+}
+
+// y = x for x > 0, else a*(exp(x) - 1): dx = dy, else dy*(y + a).
+func elu(b *builder, n *onnx.Node, dy value, _ int) value {
+	a := float64(n.Float("alpha", 1))
+	return b.where(b.greater(n.Input(0), b.num(0)), dy, b.mul(dy, b.add(n.Output(0), b.num(a))))
+}
+
+// y = x*h, h = max(0, min(1, x/6 + 1/2)): dx = dy*(h + x/6 where |x| < 3).
+func hardSwish(b *builder, n *onnx.Node, dy value, _ int) value {
+	x := n.Input(0)
+	h := b.with("HardSigmoid", []value{x}, onnx.FloatAttr("alpha", 1./6), onnx.FloatAttr("beta", 0.5))
+	inside := b.less(b.op("Abs", x), b.num(3))
+	return b.mul(dy, b.add(h, b.only(inside, b.times(x, 1./6))))
+}
+
+// y = erf(x): dx = dy*2/√π*exp(-x²).
+func erf(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.div(b.times(dy, 2/math.Sqrt(math.Pi)), b.exp(b.square(n.Input(0))))
+}
+
+// y = gelu(x): dx = dy*gelu'(x), in the form that the node asks for.
+func gelu(b *builder, n *onnx.Node, dy value, _ int) value {
+	if a := n.Attr("approximate"); a != nil && a.S == "tanh" {
+		return b.mul(dy, tanhGeluSlope(b, n.Input(0)))
+	}
+	return b.mul(dy, geluSlope(b, n.Input(0)))
+}
+
+// gelu(x) = x*Φ(x), so gelu'(x) = Φ(x) + x*φ(x) = (1 + erf(u))/2 + u/(√π exp(u²)) with u = x/√2. It is written for few passes
+// over memory: HardSigmoid is (1 + e)/2 in one, and dividing by exp(u²), which may be infinite, saves negating u².
+func geluSlope(b *builder, x value) value {
+	u := b.times(x, 1/math.Sqrt2)
+	phi := b.with("HardSigmoid", []value{b.op("Erf", u)}, onnx.FloatAttr("alpha", 0.5), onnx.FloatAttr("beta", 0.5))
+	return b.add(phi, b.times(b.div(u, b.exp(b.square(u))), 1/math.Sqrt(math.Pi)))
+}
+
+// gelu(x) = x*(1 + t)/2 with t = tanh(c*(x + a*x³)), so gelu'(x) = (1 + t)/2 + x*(1 - t²)/2*c*(1 + 3a*x²).
+func tanhGeluSlope(b *builder, x value) value {
+	const a = 0.044715
+	c := math.Sqrt(2 / math.Pi)
+	xx := b.square(x)
+	t := b.op("Tanh", b.mul(x, b.add(b.times(xx, c*a), b.num(c))))
+	inner := b.mul(x, b.add(b.times(xx, 3*a*c/2), b.num(c/2)))
+	half := b.add(b.times(t, 0.5), b.num(0.5))
+	return b.add(half, b.mul(b.sub(b.num(1), b.square(t)), inner))
+}
+
+// y is x in another float type: dx is dy in x's.
+func cast(b *builder, n *onnx.Node, dy value, _ int) value { return b.cast(dy, b.typeOf(n.Input(0))) }
+
+// drops finds a Dropout that draws a mask. Masks that a gradient is taken through must be inputs.
+func drops(b *builder, n *onnx.Node) string {
+	if n.Input(2) == "" {
+		return ""
+	}
+	if training, known := b.size(n.Input(2)); known && training == 0 {
+		return ""
+	}
+	return "in training mode it draws its own mask"
+}

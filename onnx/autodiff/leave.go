@@ -1,0 +1,69 @@
+package autodiff
+
+import (
+	"metalora/onnx"
+)
+
+// leave makes graph outputs of the wanted cotangents.
+func (b *builder) leave(r Request) []Gradient {
+	var gradients []Gradient
+	exits := exits{b: b, names: map[value]string{}}
+	for _, w := range r.Wrt {
+		b.sumCotangents([]value{w})
+		b.dtype = b.info[w].Type
+		g := Gradient{Of: w}
+		if b.tables[w] {
+			rows, ids := b.rowsOf(w)
+			g.Output, g.IDs = exits.shared(gradPrefix+w, rows, b.rowInfo(w, ids)), b.idsOutput(w, ids)
+		} else {
+			dw := b.cotangent(w)
+			if dw == "" {
+				dw = b.filled(0, b.op("Shape", w))
+			}
+			g.Output = exits.own(gradPrefix+w, dw, b.info[w])
+		}
+		gradients = append(gradients, g)
+	}
+	exits.rename()
+	return gradients
+}
+
+// exits turns values into graph outputs. A value made by an appended node is renamed, which costs nothing; one that has
+// another role as well is copied by an Identity node.
+type exits struct {
+	b     *builder
+	names map[value]string // the output that each appended value is renamed to
+}
+
+// own declares an output of the given name that holds v.
+func (e *exits) own(name string, v value, info onnx.ValueInfo) string {
+	g := e.b.model.Graph
+	g.Outputs = append(g.Outputs, onnx.ValueInfo{Name: name, Type: info.Type, Shape: info.Shape})
+	if _, taken := e.names[v]; taken || !e.b.appended(v) {
+		e.b.out.Named(name, "Identity", []string{v})
+	} else {
+		e.names[v] = name
+	}
+	return name
+}
+
+// shared is own, unless v already leaves the graph.
+func (e *exits) shared(name string, v value, info onnx.ValueInfo) string {
+	if out, ok := e.names[v]; ok {
+		return out
+	}
+	return e.own(name, v, info)
+}
+
+// rename gives the appended values the names of the outputs that they are.
+func (e *exits) rename() {
+	for _, n := range e.b.model.Graph.Nodes[e.b.forward:] {
+		for _, list := range [][]string{n.Inputs, n.Outputs} {
+			for i, v := range list {
+				if name, ok := e.names[v]; ok {
+					list[i] = name
+				}
+			}
+		}
+	}
+}

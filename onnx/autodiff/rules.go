@@ -1,0 +1,161 @@
+package autodiff
+
+import (
+	"fmt"
+
+	"metalora/onnx"
+)
+
+// op is an operator: its domain ("" is ONNX's own) and name.
+type op struct{ domain, name string }
+
+func (o op) String() string {
+	if o.domain == "" {
+		return o.name
+	}
+	return o.domain + "::" + o.name
+}
+
+// formula appends the cotangent of input i of n, given the cotangent dy of the node's first output.
+type formula func(b *builder, n *onnx.Node, dy value, i int) value
+
+// rule is what the engine knows about one operator.
+type rule struct {
+	formula formula
+	inputs  inputs // that have a gradient
+
+	// broadcasts says that inputs may be smaller than the output: the formula's result has the output's shape, and the
+	// engine sums it to the input's.
+	broadcasts bool
+	// allOutputs says that the formula fetches the cotangents of the outputs itself: dy may be empty.
+	allOutputs bool
+	// ignores are the inputs that lend only their type or shape: no gradient takes this way.
+	ignores inputs
+	// obstacle says why a particular node has no gradient, or nothing.
+	obstacle func(b *builder, n *onnx.Node) string
+}
+
+// inputs is a set of input positions, as bits.
+type inputs uint64
+
+// every is the set for operators with any number of like inputs.
+const every = ^inputs(0)
+
+func wrt(positions ...int) (set inputs) {
+	for _, i := range positions {
+		set |= 1 << i
+	}
+	return set
+}
+
+func (s inputs) has(i int) bool { return s>>min(i, 63)&1 == 1 }
+
+// each is the rule of an operator whose inputs broadcast against each other.
+func each(f formula, in inputs) rule { return rule{formula: f, inputs: in, broadcasts: true} }
+
+// exact is the rule of an operator whose formula gives the input's own shape.
+func exact(f formula, in inputs) rule { return rule{formula: f, inputs: in} }
+
+// unless is a rule that some nodes have no use of.
+func (r rule) unless(obstacle func(b *builder, n *onnx.Node) string) rule {
+	r.obstacle = obstacle
+	return r
+}
+
+// rules is everything that has a gradient.
+var rules = map[op]rule{
+	{"", "Add"}:        each(add, wrt(0, 1)),
+	{"", "Sub"}:        each(sub, wrt(0, 1)),
+	{"", "Mul"}:        each(mul, wrt(0, 1)),
+	{"", "Div"}:        each(div, wrt(0, 1)),
+	{"", "Pow"}:        each(pow, wrt(0, 1)),
+	{"", "Min"}:        each(extreme, every),
+	{"", "Max"}:        each(extreme, every),
+	{"", "Sum"}:        each(pass, every),
+	{"", "Mean"}:       each(mean, every),
+	{"", "Where"}:      each(where, wrt(1, 2)),
+	{"", "Clip"}:       each(clip, wrt(0, 1, 2)),
+	{"", "PRelu"}:      each(prelu, wrt(0, 1)),
+	{"", "Neg"}:        exact(neg, wrt(0)),
+	{"", "Abs"}:        exact(abs, wrt(0)),
+	{"", "Sqrt"}:       exact(sqrt, wrt(0)),
+	{"", "Reciprocal"}: exact(reciprocal, wrt(0)),
+	{"", "Exp"}:        exact(exp, wrt(0)),
+	{"", "Log"}:        exact(log, wrt(0)),
+	{"", "Sin"}:        exact(sin, wrt(0)),
+	{"", "Cos"}:        exact(cos, wrt(0)),
+	{"", "Tanh"}:       exact(tanh, wrt(0)),
+	{"", "Sigmoid"}:    exact(sigmoid, wrt(0)),
+	{"", "Softplus"}:   exact(softplus, wrt(0)),
+	{"", "Softsign"}:   exact(softsign, wrt(0)),
+	{"", "Relu"}:       exact(relu, wrt(0)),
+	{"", "LeakyRelu"}:  exact(leakyRelu, wrt(0)),
+	{"", "Elu"}:        exact(elu, wrt(0)),
+	{"", "HardSwish"}:  exact(hardSwish, wrt(0)),
+	{"", "Erf"}:        exact(erf, wrt(0)),
+	{"", "Gelu"}:       exact(gelu, wrt(0)),
+	{"", "Cast"}:       exact(cast, wrt(0)),
+	{"", "CastLike"}:   {formula: cast, inputs: wrt(0), ignores: wrt(1)},
+	{"", "Identity"}:   exact(pass, wrt(0)),
+	{"", "Dropout"}:    exact(pass, wrt(0)).unless(drops),
+
+	{"", "MatMul"}: exact(matMul, wrt(0, 1)).unless(rankUnknown(0, 1)),
+	{"", "Gemm"}:   exact(gemm, wrt(0, 1, 2)),
+
+	{"", "Reshape"}:   exact(reshape, wrt(0)),
+	{"", "Flatten"}:   exact(reshape, wrt(0)),
+	{"", "Squeeze"}:   exact(reshape, wrt(0)),
+	{"", "Unsqueeze"}: exact(reshape, wrt(0)),
+	{"", "Transpose"}: exact(transpose, wrt(0)),
+	{"", "Concat"}:    exact(concat, every),
+	{"", "Split"}:     {formula: split, inputs: wrt(0), allOutputs: true},
+	{"", "Expand"}:    each(pass, wrt(0)),
+	{"", "Tile"}:      exact(tile, wrt(0)).unless(rankUnknown(0)),
+	{"", "Pad"}:       exact(pad, wrt(0, 2)).unless(padsOtherwise),
+	{"", "Trilu"}:     exact(trilu, wrt(0)),
+
+	{"", "ReduceSum"}:       exact(reduceSum, wrt(0)),
+	{"", "ReduceMean"}:      exact(reduceMean, wrt(0)),
+	{"", "ReduceMax"}:       exact(reduceExtreme, wrt(0)),
+	{"", "ReduceMin"}:       exact(reduceExtreme, wrt(0)),
+	{"", "ReduceL1"}:        exact(reduceL1, wrt(0)),
+	{"", "ReduceL2"}:        exact(reduceL2, wrt(0)),
+	{"", "ReduceSumSquare"}: exact(reduceSumSquare, wrt(0)),
+	{"", "ReduceLogSumExp"}: exact(reduceLogSumExp, wrt(0)),
+	{"", "CumSum"}:          exact(cumSum, wrt(0)),
+
+	{"", "Softmax"}:            exact(softmax, wrt(0)),
+	{"", "LogSoftmax"}:         exact(logSoftmax, wrt(0)),
+	{"", "LayerNormalization"}: exact(layerNorm, wrt(0, 1, 2)).unless(rankUnknown(0)),
+
+	{"", "Slice"}:           exact(slice, wrt(0)),
+	{"", "Gather"}:          exact(gather, wrt(0)).unless(rankUnknown(0)),
+	{"", "GatherElements"}:  exact(gatherElements, wrt(0)),
+	{"", "GatherND"}:        exact(gatherND, wrt(0)),
+	{"", "ScatterElements"}: exact(scatterElements, wrt(0, 2)).unless(scattersOtherwise),
+	{"", "ScatterND"}:       exact(scatterND, wrt(0, 2)).unless(scattersOtherwise),
+
+	{microsoft, "Gelu"}:        exact(gelu, wrt(0)),
+	{microsoft, "BiasGelu"}:    each(biasGelu, wrt(0, 1)),
+	{microsoft, "FastGelu"}:    each(fastGelu, wrt(0, 1)),
+	{microsoft, "QuickGelu"}:   exact(quickGelu, wrt(0)),
+	{microsoft, "FusedMatMul"}: exact(fusedMatMul, wrt(0, 1)).unless(fusesOtherwise),
+}
+
+// zeroGradient is what has a float output that is constant wherever it is differentiable: the walk ends there.
+var zeroGradient = map[op]bool{{"", "Sign"}: true, {"", "Floor"}: true, {"", "Ceil"}: true, {"", "Round"}: true}
+
+// rankUnknown is the obstacle of a node whose rule needs the number of dimensions of some inputs.
+func rankUnknown(positions ...int) func(b *builder, n *onnx.Node) string {
+	return func(b *builder, n *onnx.Node) string {
+		for _, i := range positions {
+			if b.rank(n.Input(i)) < 0 {
+				return "its rule needs the number of dimensions of its input " + inputName(n, i) + ", which is not known"
+			}
+		}
+		return ""
+	}
+}
+
+// inputName tells one input of a node from the others.
+func inputName(n *onnx.Node, i int) string { return fmt.Sprintf("%d (%s)", i, n.Input(i)) }

@@ -1,0 +1,190 @@
+package onnx
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"metalora/onnx/onnxpb"
+)
+
+// WriteFile writes the model as an ONNX file: whole or not at all, by way of a file beside it.
+func (m *Model) WriteFile(path string) error {
+	if err := m.writeFile(path); err != nil {
+		return fmt.Errorf("writing ONNX file %s: %w", path, err)
+	}
+	return nil
+}
+
+func (m *Model) writeFile(path string) error {
+	data, err := m.Marshal()
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes a rename in the folder outlive a power failure.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// Marshal is the model as an ONNX file's bytes. Equal models give equal bytes.
+func (m *Model) Marshal() ([]byte, error) {
+	g, err := writeGraph(m.Graph)
+	if err != nil {
+		return nil, err
+	}
+	p := &onnxpb.ModelProto{IrVersion: proto.Int64(m.IRVersion), ProducerName: text(m.Producer), Graph: g}
+	for _, domain := range slices.Sorted(maps.Keys(m.Opsets)) {
+		p.OpsetImport = append(p.OpsetImport, &onnxpb.OperatorSetIdProto{Domain: proto.String(domain), Version: proto.Int64(m.Opsets[domain])})
+	}
+	for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
+		p.MetadataProps = append(p.MetadataProps, &onnxpb.StringStringEntryProto{Key: proto.String(key), Value: proto.String(m.Metadata[key])})
+	}
+	if size := proto.Size(p); size > maxFile {
+		return nil, fmt.Errorf("the model takes %d bytes, more than the 2 GB that an ONNX file can hold", size)
+	}
+	return proto.MarshalOptions{Deterministic: true}.Marshal(p)
+}
+
+// text leaves an empty string out of the file.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func writeGraph(g *Graph) (*onnxpb.GraphProto, error) {
+	p := &onnxpb.GraphProto{Name: proto.String(g.Name)}
+	if g.Name == "" {
+		p.Name = proto.String("graph") // ONNX demands a name
+	}
+	for _, v := range g.Inputs {
+		p.Input = append(p.Input, writeValue(v))
+	}
+	for _, v := range g.Outputs {
+		p.Output = append(p.Output, writeValue(v))
+	}
+	for _, v := range g.Values {
+		p.ValueInfo = append(p.ValueInfo, writeValue(v))
+	}
+	for _, t := range g.Initializers {
+		if err := t.Check(); err != nil {
+			return nil, fmt.Errorf("initializer: %w", err)
+		}
+		p.Initializer = append(p.Initializer, writeTensor(t))
+	}
+	for _, n := range g.Nodes {
+		node, err := writeNode(n)
+		if err != nil {
+			return nil, fmt.Errorf("%v: %w", n, err)
+		}
+		p.Node = append(p.Node, node)
+	}
+	return p, nil
+}
+
+func writeValue(v ValueInfo) *onnxpb.ValueInfoProto {
+	p := &onnxpb.ValueInfoProto{Name: proto.String(v.Name)}
+	if v.Type == Undefined {
+		return p
+	}
+	t := &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(v.Type))}
+	if v.Shape != nil {
+		t.Shape = &onnxpb.TensorShapeProto{}
+	}
+	for _, d := range v.Shape {
+		dim := &onnxpb.TensorShapeProto_Dimension{}
+		if d.Size >= 0 {
+			dim.Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: d.Size}
+		} else if d.Name != "" {
+			dim.Value = &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: d.Name}
+		}
+		t.Shape.Dim = append(t.Shape.Dim, dim)
+	}
+	p.Type = &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: t}}
+	return p
+}
+
+func writeTensor(t *Tensor) *onnxpb.TensorProto {
+	raw := t.Raw
+	if raw == nil {
+		raw = []byte{}
+	}
+	return &onnxpb.TensorProto{Name: text(t.Name), DataType: proto.Int32(int32(t.Type)), Dims: t.Dims, RawData: raw}
+}
+
+func writeNode(n *Node) (*onnxpb.NodeProto, error) {
+	p := &onnxpb.NodeProto{Name: text(n.Name), Domain: text(n.Domain), OpType: proto.String(n.Op), Input: n.Inputs, Output: n.Outputs}
+	for _, a := range n.Attrs {
+		attr, err := writeAttr(a)
+		if err != nil {
+			return nil, fmt.Errorf("attribute %q: %w", a.Name, err)
+		}
+		p.Attribute = append(p.Attribute, attr)
+	}
+	return p, nil
+}
+
+func writeAttr(a Attr) (*onnxpb.AttributeProto, error) {
+	p := &onnxpb.AttributeProto{Name: proto.String(a.Name), Type: onnxpb.AttributeProto_AttributeType(a.Kind).Enum()}
+	switch a.Kind {
+	case KindFloat:
+		p.F = proto.Float32(a.F)
+	case KindInt:
+		p.I = proto.Int64(a.I)
+	case KindString:
+		p.S = []byte(a.S)
+	case KindFloats:
+		p.Floats = a.Floats
+	case KindInts:
+		p.Ints = a.Ints
+	case KindStrings:
+		for _, s := range a.Strs {
+			p.Strings = append(p.Strings, []byte(s))
+		}
+	case KindTensor:
+		if a.T == nil {
+			return nil, fmt.Errorf("the tensor is missing")
+		}
+		if err := a.T.Check(); err != nil {
+			return nil, err
+		}
+		p.T = writeTensor(a.T)
+	default:
+		return nil, fmt.Errorf("kind %d is not supported", a.Kind)
+	}
+	return p, nil
+}

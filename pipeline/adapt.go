@@ -1,0 +1,118 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"metalora/adapters"
+	"metalora/convai2"
+	"metalora/eval"
+	"metalora/models"
+	"metalora/models/safetensors"
+	"metalora/pipeline/fault"
+	"metalora/pipeline/rng"
+	"metalora/pipeline/train"
+)
+
+// familiesByKind are the ways to adapt, by the kind in their names.
+var familiesByKind = map[string]train.Method{"lora": train.LoRA, "last-layer": train.LastLayer}
+
+// runAdapt adapts a retrained base to one test task: base frozen, its heads and adapters gone, a fresh head and, but
+// for last-layer fine-tuning, a fresh adapter.
+func (e *executor) runAdapt(ctx context.Context, u *Unit, dir string, p Progress) error {
+	base, err := e.base(filepath.Join(u.NeedDirs[0], "model"))
+	if err != nil {
+		return err
+	}
+	task, err := e.testTask(u)
+	if err != nil {
+		return err
+	}
+	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed)}
+	tasks, cut, err := e.encodeAll([]convai2.Task{task}, e.config.Data.Turns.Test, base.Config)
+	if err != nil {
+		return err
+	}
+	result := &Result{Unit: u.ID, Kind: u.Kind, Method: u.Method, Seed: u.Seed, Family: u.Family, Task: u.Name(), Fold: u.Fold, Cut: cut}
+	own, err := a.train(ctx, tasks[0], result, dir, p)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.save(filepath.Join(dir, "adapter"), "../../"+u.Needs[0]+"/model", own), result.write(dir))
+}
+
+func (e *executor) testTask(u *Unit) (convai2.Task, error) {
+	for _, t := range e.test[u.Fold] {
+		if t.Rank == u.Task {
+			return t, nil
+		}
+	}
+	return convai2.Task{}, fault.Usage(fmt.Errorf("unit %s: no test task of rank %d", u.ID, u.Task))
+}
+
+// adaptation fits a fresh adapter or head to one task.
+type adaptation struct {
+	config *Config
+	base   *models.Folder
+	family string
+	seed   uint64
+	lora   adapters.LoRA // set by train where the family has one
+}
+
+// train returns the adapter and head. Bases adapted to one task under one seed start from the same draws and see the
+// same orders and masks, so that only the base differs.
+func (a *adaptation) train(ctx context.Context, task train.Task, result *Result, dir string, p Progress) (safetensors.Tensors, error) {
+	s, err := a.settings(task)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newSession(s, result, dir, p)
+	if err != nil {
+		return nil, err
+	}
+	t.onEpoch = func(_ eval.Epoch, scores [][]eval.TurnScore) error {
+		result.Turns = scores[0]
+		return nil
+	}
+	return s.own[0], errors.Join(t.do(ctx), t.close())
+}
+
+func (a *adaptation) settings(task train.Task) (settings, error) {
+	c := a.config
+	variant, err := ParseFamily(a.family)
+	if err != nil {
+		return settings{}, fault.Usage(err)
+	}
+	method := familiesByKind[variant.Kind]
+	spec := train.Spec{Config: a.base.Config, Dropout: c.dropout(), Trains: method.Trains, Threads: c.Threads}
+	name := []any{"adapt", a.family, task.Name}
+	own := models.FreshHead(a.base.Config, rng.New(a.seed, append(name, "head")...))
+	if method.Trains.Has(train.Adapter) {
+		a.lora = c.Adapt.LoRA.lora(variant.Rank)
+		if spec.Sites, err = sites(a.base.Config, a.lora); err != nil {
+			return settings{}, err
+		}
+		spec.LoRADropout = a.lora.Dropout
+		own = merged(own, adapters.Init(spec.Sites, rng.New(a.seed, append(name, "adapter")...)))
+	}
+	encoder, _ := split(a.base.Tensors)
+	return settings{method: method, spec: spec, shared: encoder, own: []safetensors.Tensors{own}, tasks: []train.Task{task},
+		batch: c.Adapt.Batch, epochs: c.Adapt.Epochs, adamW: c.Optimizer.adamW(), stream: name, seed: a.seed,
+		schedule: func(plan train.Plan, first int) train.Schedule {
+			return c.schedule(c.Adapt.LearningRate, stageTest, plan, first, c.Adapt.Epochs)
+		}}, nil
+}
+
+// save writes a PEFT folder that names its base, or for a head alone its tensors.
+func (a *adaptation) save(dir, base string, own safetensors.Tensors) error {
+	if a.lora.Rank == 0 {
+		return saveTensors(filepath.Join(dir, "head.safetensors"), own)
+	}
+	adapter := &adapters.Adapter{LoRA: a.lora, Base: base, Tensors: own}
+	if err := adapter.Save(dir); err != nil {
+		return fmt.Errorf("saving the adapter: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"metalora/adapters"
+	"metalora/models"
+	"metalora/models/safetensors"
+	"metalora/pipeline/fault"
+	"metalora/pipeline/rng"
+	"metalora/pipeline/train"
+	"metalora/tokenize"
+)
+
+// loadBase reads or initialises the weights that a retraining starts from.
+func loadBase(c *Config, t *tokenize.Tokenizer, seed int) (*models.Folder, error) {
+	if c.Model.Init == nil {
+		folder, err := models.Load(c.Model.Path)
+		if err != nil {
+			return nil, fault.Input(fmt.Errorf("loading the model: %w", err))
+		}
+		return folder, checkVocabulary(folder.Config, t, c.Model.Path)
+	}
+	cfg := initConfig(c, t)
+	if err := errors.Join(cfg.Check(), checkVocabulary(cfg, t, "model.init")); err != nil {
+		return nil, fault.Usage(fmt.Errorf("model.init: %w", err))
+	}
+	tensors := models.Initialise(cfg, rng.New(uint64(seed), "init"))
+	return &models.Folder{Config: cfg, Tensors: tensors, HasHead: true}, nil
+}
+
+// initConfig is a RoBERTa of the configured shape.
+func initConfig(c *Config, t *tokenize.Tokenizer) models.Config {
+	i, cfg := c.Model.Init, models.DefaultConfig()
+	cfg.TypeVocabSize, cfg.LayerNormEps = 1, 1e-5 // as every published RoBERTa has them
+	cfg.HiddenSize, cfg.NumHiddenLayers, cfg.NumAttentionHeads = i.Hidden, i.Layers, i.Heads
+	cfg.IntermediateSize, cfg.MaxPositionEmbeddings = i.Intermediate, i.Positions
+	cfg.VocabSize = i.Vocabulary
+	if cfg.VocabSize == 0 {
+		cfg.VocabSize = t.Size()
+	}
+	cfg.PadTokenID = t.PadID()
+	return cfg
+}
+
+func checkVocabulary(cfg models.Config, t *tokenize.Tokenizer, where string) error {
+	if t.Size() > cfg.VocabSize {
+		return fault.Input(fmt.Errorf("%s: %d word embeddings are too few for the tokenizer's %d ids", where, cfg.VocabSize, t.Size()))
+	}
+	return nil
+}
+
+// maxTokens is how many tokens a pair may have: what the configuration says, within the model's positions.
+func maxTokens(c *Config, cfg models.Config) int {
+	most := cfg.MaxPositionEmbeddings - cfg.PadTokenID - 1 // RoBERTa counts positions from the pad id plus one
+	if c.Data.MaxLength > 0 {
+		most = min(most, c.Data.MaxLength)
+	}
+	return most
+}
+
+// split parts a model's weights into the encoder's and the head's.
+func split(tensors safetensors.Tensors) (encoder, head safetensors.Tensors) {
+	encoder, head = safetensors.Tensors{}, safetensors.Tensors{}
+	for name, t := range tensors {
+		if strings.HasPrefix(name, "classifier.") {
+			head[name] = t
+		} else {
+			encoder[name] = t
+		}
+	}
+	return encoder, head
+}
+
+// merged joins sets of tensors of different names.
+func merged(sets ...safetensors.Tensors) safetensors.Tensors {
+	all := safetensors.Tensors{}
+	for _, s := range sets {
+		maps.Copy(all, s)
+	}
+	return all
+}
+
+// sites says where LoRA sits in a model.
+func sites(cfg models.Config, l adapters.LoRA) ([]adapters.Site, error) {
+	found, err := l.Sites(adapters.Linears(models.Forward(cfg, models.Dropout{})))
+	if err != nil {
+		return nil, fault.Usage(err)
+	}
+	for _, s := range found {
+		if s.Rank > min(s.In, s.Out) {
+			return nil, fault.Usage(fmt.Errorf("rank %d is above the width of %s [%d, %d]", s.Rank, s.Linear, s.Out, s.In))
+		}
+	}
+	return found, nil
+}
+
+// lora is the configured LoRA of a rank.
+func (l LoRA) lora(rank int) adapters.LoRA {
+	return adapters.LoRA{Rank: rank, Alpha: l.Alpha, Dropout: l.Dropout, Targets: l.Targets}
+}
+
+// dropout is the model's own dropout in training.
+func (c *Config) dropout() models.Dropout {
+	p := c.Model.Dropout
+	return models.Dropout{Hidden: p, Attention: p, Head: p}
+}
+
+func (o Optimizer) adamW() train.AdamW {
+	return train.AdamW{Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, WeightDecay: o.WeightDecay}
+}
+
+// parameters counts weights.
+func parameters(sets ...safetensors.Tensors) int {
+	n := 0
+	for _, s := range sets {
+		for _, t := range s {
+			n += len(t.Data)
+		}
+	}
+	return n
+}
+
+// snapshot copies what training goes on changing.
+func snapshot(sets []safetensors.Tensors) []safetensors.Tensors {
+	copies := slices.Clone(sets)
+	for i := range copies {
+		copies[i] = copies[i].Clone()
+	}
+	return copies
+}

@@ -1,0 +1,290 @@
+package pipeline
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"metalora/pipeline/fault"
+)
+
+// Config is an experiment, as its YAML file says it: every value has a default, and [Config.Write] writes them all out.
+// Paths that are not absolute count from the working directory, wherever the file lies.
+type Config struct {
+	Name      string     `yaml:"name"` // default: the file's name without its extension
+	Seeds     []int      `yaml:"seeds,flow"`
+	Threads   int        `yaml:"threads"` // 0: as many as the machine has; changes no result's identity
+	Data      Data       `yaml:"data"`
+	Synthetic *Synthetic `yaml:"synthetic,omitempty"` // made-up dialogues in place of the data files
+	Tasks     Tasks      `yaml:"tasks"`
+	Model     Model      `yaml:"model"`
+	Retrain   Retrain    `yaml:"retrain"`
+	Adapt     Adapt      `yaml:"adapt"`
+	Optimizer Optimizer  `yaml:"optimizer"`
+	Schedule  Schedule   `yaml:"schedule"`
+
+	origins origins
+}
+
+// Data says which dialogues there are and what becomes a task and a sample.
+type Data struct {
+	Train         string     `yaml:"train"`
+	Valid         string     `yaml:"valid"`
+	TrainPersonas string     `yaml:"train_personas"` // default: train_persona_map.json beside Train; [NoPersonas]: equal persona sets
+	ValidPersonas string     `yaml:"valid_personas"` // default: valid_persona_map.json beside Valid
+	Rules         string     `yaml:"rules"`          // clean | published
+	Match         string     `yaml:"match"`          // expand | literal | subset
+	Separator     string     `yaml:"separator"`      // between the utterances of a context
+	Distractors   int        `yaml:"distractors"`    // drawn for a turn where the file's own cannot be used
+	Turns         Turns      `yaml:"turns"`
+	Candidates    Candidates `yaml:"candidates"`
+	Folds         int        `yaml:"folds"`      // held-out dialogues rotate so many times
+	MaxLength     int        `yaml:"max_length"` // tokens of a pair; 0: the model's positions
+}
+
+// NoPersonas stands for a persona map where there is none: dialogues with equal persona sets form a cluster.
+const NoPersonas = "none"
+
+// Turns caps the training turns of a task: the first so many; 0 takes all.
+type Turns struct {
+	Retrain int `yaml:"retrain"`
+	Test    int `yaml:"test"`
+}
+
+// Candidates caps the candidates of a turn: the true reply and a seeded choice of the others; 0 takes all.
+type Candidates struct {
+	Train    int `yaml:"train"`
+	Evaluate int `yaml:"evaluate"`
+}
+
+// Synthetic describes made-up persona dialogues.
+type Synthetic struct {
+	Personas   SyntheticPersonas `yaml:"personas"`
+	Dialogues  int               `yaml:"dialogues"`  // of each persona
+	Turns      int               `yaml:"turns"`      // of each dialogue
+	Candidates int               `yaml:"candidates"` // of each turn
+	Vocabulary int               `yaml:"vocabulary"` // size of the tokenizer that is trained on them
+	Seed       int               `yaml:"seed"`       // of the generator; the experiment's seeds leave the dialogues as they are
+}
+
+// SyntheticPersonas counts the made-up personas: the clusters of the "train" and of the "valid" file.
+type SyntheticPersonas struct {
+	Retrain int `yaml:"retrain"`
+	Test    int `yaml:"test"`
+}
+
+// Tasks names the personas to retrain on and those to adapt to.
+type Tasks struct {
+	Retrain TaskSet `yaml:"retrain"`
+	Test    TaskSet `yaml:"test"`
+}
+
+// TaskSet names tasks by file and rank; the last HeldOut dialogues of each are never trained on.
+type TaskSet struct {
+	File    string `yaml:"file"` // train | valid
+	Ranks   Ranks  `yaml:"ranks"`
+	HeldOut int    `yaml:"held_out"`
+}
+
+// Model is where the base comes from: Path or Init, never both.
+type Model struct {
+	Path      string  `yaml:"path"`
+	Tokenizer string  `yaml:"tokenizer"` // default: Path
+	Init      *Init   `yaml:"init,omitempty"`
+	Dropout   float64 `yaml:"dropout"` // of hidden states, attention and head, while training
+}
+
+// Init is the shape of a RoBERTa that starts from random weights.
+type Init struct {
+	Hidden       int `yaml:"hidden"`
+	Layers       int `yaml:"layers"`
+	Heads        int `yaml:"heads"`
+	Intermediate int `yaml:"intermediate"` // default: 4 x hidden
+	Positions    int `yaml:"positions"`
+	Vocabulary   int `yaml:"vocabulary"` // 0: the tokenizer's
+}
+
+// Retrain is the first stage: each method from each seed.
+type Retrain struct {
+	Methods      []string `yaml:"methods,flow"`
+	Epochs       int      `yaml:"epochs"`
+	Batch        int      `yaml:"batch"` // turns
+	LearningRate float64  `yaml:"learning_rate"`
+	LoRA         LoRA     `yaml:"lora"`
+}
+
+// Adapt is the second stage: each retrained base to each test task by each family.
+type Adapt struct {
+	Families     []string `yaml:"families,flow"`
+	Epochs       int      `yaml:"epochs"`
+	Batch        int      `yaml:"batch"` // turns
+	LearningRate float64  `yaml:"learning_rate"`
+	LoRA         LoRA     `yaml:"lora"`
+}
+
+// LoRA is what LoRA adapters share; the rank stands in the name of the method or family.
+type LoRA struct {
+	Alpha   float64  `yaml:"alpha"`        // the scale is alpha / rank
+	Dropout float64  `yaml:"dropout"`      // of the adapter's input
+	Targets []string `yaml:"targets,flow"` // name endings; none: every linear layer of the encoder
+}
+
+// Optimizer is AdamW's settings.
+type Optimizer struct {
+	Beta1       float64 `yaml:"beta1"`
+	Beta2       float64 `yaml:"beta2"`
+	Epsilon     float64 `yaml:"epsilon"`
+	WeightDecay float64 `yaml:"weight_decay"`
+}
+
+// Schedule is how the learning rate moves: up over a share of the steps, then down to zero.
+type Schedule struct {
+	Decay         string  `yaml:"decay"`          // total | published
+	Warmup        float64 `yaml:"warmup"`         // share of the steps
+	RetrainFactor float64 `yaml:"retrain_factor"` // published: zero at so many times the first task's steps
+	AdaptFactor   float64 `yaml:"adapt_factor"`   // published: zero at so many times the task's steps
+}
+
+// Default is the published experiment on the clean rules, without data and model: the tables of docs/experiment.md.
+func Default() *Config {
+	lora := func() LoRA { return LoRA{Alpha: 16, Dropout: 0.1, Targets: []string{}} }
+	return &Config{
+		Seeds: []int{0, 1, 2, 3, 4},
+		Data:  Data{Rules: "clean", Match: "expand", Distractors: 19, Folds: 1},
+		Tasks: Tasks{
+			Retrain: TaskSet{File: FileTrain, Ranks: rankRange(1, 10), HeldOut: 3},
+			Test:    TaskSet{File: FileValid, Ranks: rankRange(1, 10), HeldOut: 2},
+		},
+		Model: Model{Dropout: 0.1},
+		Retrain: Retrain{Methods: []string{"sr", "meta-lora-8", "meta-lora-16"},
+			Epochs: 10, Batch: 8, LearningRate: 5e-5, LoRA: lora()},
+		Adapt: Adapt{Families: []string{"lora-8", "lora-16", "last-layer"},
+			Epochs: 10, Batch: 8, LearningRate: 1e-4, LoRA: lora()},
+		Optimizer: Optimizer{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01},
+		Schedule:  Schedule{Decay: DecayTotal, Warmup: 0.1, RetrainFactor: 6.67, AdaptFactor: 4},
+	}
+}
+
+// setDefaults fills a section that is absent by default, once it is asked for.
+func (i *Init) setDefaults() { i.Positions = 514 }
+
+func (s *Synthetic) setDefaults() {
+	*s = Synthetic{Personas: SyntheticPersonas{Retrain: 4, Test: 4}, Dialogues: 12, Turns: 6, Candidates: 20, Vocabulary: 600}
+}
+
+// maxConfigBytes bounds an experiment file; the longest sensible one has a few kilobytes.
+const maxConfigBytes = 1 << 20
+
+// Load reads an experiment file, applies overrides of the form key=value and checks the result. The error names the
+// file and line, or the override, that caused it.
+func Load(path string, sets []string) (*Config, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Input(fmt.Errorf("reading the experiment: %w", err))
+	}
+	if err != nil {
+		return nil, fault.Input(fmt.Errorf("reading the experiment %s: %w", path, err))
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxConfigBytes+1))
+	if err != nil {
+		return nil, fault.Input(fmt.Errorf("reading the experiment %s: %w", path, err))
+	}
+	return Parse(path, data, sets)
+}
+
+// Parse is [Load] of a file's content; path is its name in messages, and names the experiment where nothing else does.
+func Parse(path string, data []byte, sets []string) (*Config, error) {
+	if len(data) > maxConfigBytes {
+		return nil, fault.Input(fmt.Errorf("reading the experiment %s: more than %d bytes are no experiment file", path, maxConfigBytes))
+	}
+	c := Default()
+	c.origins = origins{file: path, keys: map[string]string{}, sets: sets}
+	c.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	if err := c.decodeFile(path, data); err != nil {
+		return nil, err
+	}
+	for _, set := range sets {
+		if err := c.decodeSet(set); err != nil {
+			return nil, err
+		}
+	}
+	c.resolve()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// resolve fills the defaults that hang on other values.
+func (c *Config) resolve() {
+	d, m := &c.Data, &c.Model
+	if d.Train != "" && d.TrainPersonas == "" {
+		d.TrainPersonas = filepath.Join(filepath.Dir(d.Train), "train_persona_map.json")
+	}
+	if d.Valid != "" && d.ValidPersonas == "" {
+		d.ValidPersonas = filepath.Join(filepath.Dir(d.Valid), "valid_persona_map.json")
+	}
+	if m.Tokenizer == "" {
+		m.Tokenizer = m.Path
+	}
+	if m.Init != nil && m.Init.Intermediate == 0 {
+		m.Init.Intermediate = 4 * m.Init.Hidden
+	}
+}
+
+// source is the configuration as it stands in a command.
+func (c *Config) source() string {
+	parts := []string{c.origins.file}
+	for _, set := range c.origins.sets {
+		parts = append(parts, "--set", set)
+	}
+	for i, part := range parts {
+		if strings.ContainsFunc(part, func(r rune) bool { return !strings.ContainsRune(plainInShell, r) }) {
+			parts[i] = "'" + strings.ReplaceAll(part, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// plainInShell are the characters that no shell reads as anything else.
+const plainInShell = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%"
+
+// Write writes the experiment with every value, so that [Load] of it gives the same.
+func (c *Config) Write(w io.Writer) error {
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(c), encoder.Close()); err != nil {
+		return fmt.Errorf("writing the experiment: %w", err)
+	}
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+// File is the data file that tasks of the given file name ("train" or "valid") come from, and its persona map.
+func (c *Config) File(name string) (dialogues, personas string) {
+	if name == FileTrain {
+		return c.Data.Train, c.Data.TrainPersonas
+	}
+	return c.Data.Valid, c.Data.ValidPersonas
+}
+
+// OneFile tells whether retraining and test personas come from one file: then the candidates of the retraining turns
+// hold replies of test turns, and their distractors are drawn anew.
+func (c *Config) OneFile() bool {
+	a, b := c.Tasks.Retrain.File, c.Tasks.Test.File
+	if a == b {
+		return true
+	}
+	fileA, _ := c.File(a)
+	fileB, _ := c.File(b)
+	return c.Synthetic == nil && fileA != "" && filepath.Clean(fileA) == filepath.Clean(fileB)
+}

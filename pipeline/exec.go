@@ -1,0 +1,119 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"metalora/convai2"
+	"metalora/models"
+	"metalora/pipeline/fault"
+	"metalora/pipeline/train"
+	"metalora/tokenize"
+)
+
+// executor runs units in this process. Data and the last retrained base stay loaded from one unit to the next.
+type executor struct {
+	config   *Config
+	material *material
+
+	tokenizer  *tokenize.Tokenizer
+	vocabulary *tokenize.Vocabulary // of a tokenizer trained here; nil where it is loaded
+
+	retrain []convai2.Task
+	test    map[int][]convai2.Task // by fold
+	notes   []string               // about the data, for the results
+
+	mutex sync.Mutex
+	bases map[string]*models.Folder // the last base that was loaded, by folder
+}
+
+// NewExecutor reads the data and the tokenizer, makes the tasks and checks that no training meets what it is measured on.
+func NewExecutor(c *Config) (Executor, error) { return newExecutor(c) }
+
+func newExecutor(c *Config) (*executor, error) {
+	m, err := newMaterial(c)
+	if err != nil {
+		return nil, err
+	}
+	e := &executor{config: c, material: m, test: map[int][]convai2.Task{}, bases: map[string]*models.Folder{}}
+	if err := e.openTokenizer(); err != nil {
+		return nil, err
+	}
+	if c.retrains() {
+		if e.retrain, err = m.retrainTasks(); err != nil {
+			return nil, err
+		}
+	}
+	for fold := range c.Data.Folds {
+		if e.test[fold], err = m.testTasks(fold); err != nil {
+			return nil, err
+		}
+		notes, err := m.check(e.retrain, e.test[fold])
+		if err != nil {
+			return nil, err
+		}
+		e.notes = append(e.notes, notes...)
+	}
+	return e, nil
+}
+
+// retrains tells whether any method looks at the retraining tasks.
+func (c *Config) retrains() bool {
+	for _, m := range c.Retrain.Methods {
+		if m != "none" {
+			return true
+		}
+	}
+	return false
+}
+
+// Run executes one unit into dir.
+func (e *executor) Run(ctx context.Context, u *Unit, dir string, p Progress) error {
+	switch u.Kind {
+	case KindRetrain:
+		return e.runRetrain(ctx, u, dir, p)
+	case KindAdapt:
+		return e.runAdapt(ctx, u, dir, p)
+	}
+	return fmt.Errorf("running unit %s: there is no kind %q", u.ID, u.Kind)
+}
+
+// base loads a retrained base, or gives the one that is loaded.
+func (e *executor) base(dir string) (*models.Folder, error) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	if b := e.bases[dir]; b != nil {
+		return b, nil
+	}
+	b, err := models.Load(dir)
+	if err != nil {
+		return nil, fault.Input(fmt.Errorf("loading the retrained base: %w", err))
+	}
+	e.bases = map[string]*models.Folder{dir: b}
+	return b, nil
+}
+
+// encodeAll tokenizes tasks and counts the pairs that had to be cut.
+func (e *executor) encodeAll(tasks []convai2.Task, turns int, cfg models.Config) (encoded []train.Task, cut int, err error) {
+	for _, task := range tasks {
+		t, n, err := encode(e.config, e.tokenizer, task, turns, maxTokens(e.config, cfg))
+		if err != nil {
+			return nil, 0, err
+		}
+		encoded, cut = append(encoded, t), cut+n
+	}
+	return encoded, cut, nil
+}
+
+// schedule is the learning rate of a stage: first is the number of batches of the first task.
+func (c *Config) schedule(peak float64, stage string, plan train.Plan, first, epochs int) train.Schedule {
+	s := c.Schedule
+	switch {
+	case s.Decay == DecayPublished && stage == stageRetrain:
+		return train.PublishedRetraining(peak, s.Warmup, s.RetrainFactor, first, epochs)
+	case s.Decay == DecayPublished:
+		return train.PublishedAdaptation(peak, s.Warmup, s.AdaptFactor, first, epochs)
+	}
+	return train.OverRun(peak, s.Warmup, len(plan))
+}

@@ -1,0 +1,137 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Provenance is where, when and by what a unit was computed. No comparison of results reads it.
+type Provenance struct {
+	Host          string         `json:"host"`
+	System        string         `json:"system"` // operating system and architecture
+	Go            string         `json:"go"`
+	Build         string         `json:"build"` // revision of the program, where it was built from a repository
+	CPUs          int            `json:"cpus"`
+	Threads       int            `json:"threads"` // as configured; 0 means as many as there are
+	Started       time.Time      `json:"started"` // the last time the unit was begun
+	Finished      time.Time      `json:"finished"`
+	Seconds       float64        `json:"seconds"`              // over all attempts that ended in order
+	Interruptions int            `json:"interruptions"`        // how often the unit had been begun before
+	PeakBytes     int64          `json:"peak_bytes,omitempty"` // most memory the process had had when the unit ended
+	Engine        map[string]any `json:"engine,omitempty"`     // what the executor says of itself
+}
+
+// Describer is an executor that has something to say for the provenance: library version, kind of CPU.
+type Describer interface{ Describe() map[string]any }
+
+// provenance describes the unit that has just been computed.
+func (e *Experiment) provenance(u *Unit, ex Executor, started time.Time) Provenance {
+	begun, before := u.attempts()
+	p := Provenance{
+		Host: hostName(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), Build: revision(),
+		CPUs: runtime.NumCPU(), Threads: e.Config.Threads, Started: started, Finished: time.Now(),
+		Seconds: before + time.Since(started).Seconds(), Interruptions: max(0, begun-1), PeakBytes: peakBytes(),
+	}
+	if d, ok := ex.(Describer); ok {
+		p.Engine = d.Describe()
+	}
+	return p
+}
+
+// An attempt is a line of the work folder's list: when a unit was begun, and how long that lasted where it ended in order.
+type attempt struct {
+	Begun   time.Time `json:"begun"`
+	Host    string    `json:"host"`
+	Seconds float64   `json:"seconds,omitempty"`
+}
+
+// note appends a line to the unit's list of attempts.
+func (u *Unit) note(a attempt) error {
+	line, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("noting an attempt: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(u.Work, attemptsFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		return fmt.Errorf("noting an attempt: %w", err)
+	}
+	_, err = file.Write(append(line, '\n'))
+	return errors.Join(err, file.Close())
+}
+
+// attempts sums up the list: how often the unit was begun, and the seconds of the attempts that ended in order. A line
+// that a crash cut off does not count.
+func (u *Unit) attempts() (begun int, seconds float64) {
+	data, err := os.ReadFile(filepath.Join(u.Work, attemptsFile))
+	if err != nil {
+		return 0, 0
+	}
+	for line := range strings.Lines(string(data)) {
+		var a attempt
+		if json.Unmarshal([]byte(line), &a) != nil {
+			continue
+		}
+		if a.Seconds == 0 {
+			begun++
+		}
+		seconds += a.Seconds
+	}
+	return begun, seconds
+}
+
+// Provenance reads a finished unit's; the zero value where there is none.
+func (e *Experiment) Provenance(u *Unit) Provenance {
+	var p Provenance
+	data, err := os.ReadFile(filepath.Join(u.Dir, ProvenanceFile))
+	if err != nil || json.Unmarshal(data, &p) != nil {
+		return Provenance{}
+	}
+	return p
+}
+
+// Seconds is how long a finished unit took, over all attempts that ended in order; 0 where that is not known.
+func (e *Experiment) Seconds(u *Unit) float64 { return e.Provenance(u).Seconds }
+
+// Environment describes where the finished units were computed, a line for each kind of place.
+func (e *Experiment) Environment() []string {
+	count := map[string]int{}
+	for i := range e.Units {
+		p := e.Provenance(&e.Units[i])
+		if p.Host == "" {
+			continue
+		}
+		place := fmt.Sprintf("%s, %s, %d CPUs, %s", p.Host, p.System, p.CPUs, p.Go)
+		for _, key := range slices.Sorted(maps.Keys(p.Engine)) {
+			place += fmt.Sprintf(", %s %v", key, p.Engine[key])
+		}
+		count[place]++
+	}
+	var lines []string
+	for _, place := range slices.Sorted(maps.Keys(count)) {
+		lines = append(lines, fmt.Sprintf("%d units on %s.", count[place], place))
+	}
+	return lines
+}
+
+// revision is the commit that the program was built from.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
+}

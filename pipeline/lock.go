@@ -1,0 +1,85 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+)
+
+// lock is a file that one process holds. The operating system takes it back when the process ends, however it ends, so a
+// lock is never stale.
+type lock struct{ file *os.File }
+
+// lockedError says that another process holds a lock.
+type lockedError struct{ holder string }
+
+func (e lockedError) Error() string {
+	if e.holder == "" {
+		return "it runs in another process"
+	}
+	return "it runs in another process (" + e.holder + ")"
+}
+
+// patience covers the moment for which a glance at the lock ([held]) holds it.
+const patience = 100 * time.Millisecond
+
+// acquire takes the lock, or fails with a [lockedError].
+func acquire(path string) (*lock, error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(patience / 10) {
+		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			return nil, fmt.Errorf("locking the unit: %w", err)
+		}
+		err = tryLock(file, true)
+		if err == nil && samePlace(file, path) {
+			l := &lock{file}
+			return l, l.sign()
+		}
+		holder, _ := os.ReadFile(path)
+		file.Close()
+		switch {
+		case err == nil: // the holder before us removed the file as it finished
+		case !errors.Is(err, errHeld):
+			return nil, fmt.Errorf("locking the unit: %w", err)
+		case time.Now().After(deadline):
+			return nil, lockedError{strings.TrimSpace(string(holder))}
+		}
+	}
+}
+
+// sign writes who holds the lock into it, for people.
+func (l *lock) sign() error {
+	err := l.file.Truncate(0)
+	if err == nil {
+		_, err = fmt.Fprintf(l.file, "%s process %d\n", hostName(), os.Getpid())
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("signing the lock: %w", err), l.release())
+	}
+	return nil
+}
+
+func (l *lock) release() error { return l.file.Close() }
+
+// held tells whether some process holds the lock.
+func held(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return errors.Is(tryLock(file, false), errHeld)
+}
+
+// samePlace tells whether the open file is still the one at path.
+func samePlace(file *os.File, path string) bool {
+	there, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	here, err2 := file.Stat()
+	return err == nil && err2 == nil && os.SameFile(there, here)
+}

@@ -1,0 +1,106 @@
+package pipeline
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"metalora/eval"
+	"metalora/pipeline/train"
+)
+
+// Result is a unit's results.json: the same bits wherever and however often the unit ran.
+type Result struct {
+	Unit   string `json:"unit"`
+	Kind   Kind   `json:"kind"`
+	Method string `json:"method"`
+	Seed   int    `json:"seed"`
+	Family string `json:"family,omitempty"`
+	Task   string `json:"task,omitempty"`
+	Fold   int    `json:"fold,omitempty"`
+
+	Parameters   int              `json:"parameters"` // that trained
+	TrainTurns   int              `json:"train_turns"`
+	HeldOutTurns int              `json:"held_out_turns"`
+	Steps        int              `json:"steps"`
+	Tokens       int              `json:"tokens"`         // trained on, without padding
+	Cut          int              `json:"cut"`            // pairs whose context was cut to fit
+	Kept         int              `json:"kept,omitempty"` // retraining: the epoch whose weights were kept, from 1
+	Notes        []string         `json:"notes,omitempty"`
+	Epochs       []eval.Epoch     `json:"epochs"`
+	Turns        []eval.TurnScore `json:"turns,omitempty"` // adaptation: the last epoch's scores
+}
+
+func (r *Result) write(dir string) error {
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("writing results: %w", err)
+	}
+	return os.WriteFile(filepath.Join(dir, ResultsFile), append(data, '\n'), 0o644)
+}
+
+// readResult reads a finished unit's results.
+func readResult(dir string) (*Result, error) {
+	path := filepath.Join(dir, ResultsFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading results: %w", err)
+	}
+	r := &Result{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("reading results %s: %w", path, err)
+	}
+	return r, nil
+}
+
+// metrics writes metrics.jsonl, one line a step and one an epoch.
+type metrics struct {
+	file *os.File
+	out  *bufio.Writer
+}
+
+func newMetrics(dir string) (*metrics, error) {
+	file, err := os.Create(filepath.Join(dir, MetricsFile))
+	if err != nil {
+		return nil, fmt.Errorf("writing metrics: %w", err)
+	}
+	return &metrics{file, bufio.NewWriter(file)}, nil
+}
+
+func (m *metrics) add(line any) error {
+	data, err := json.Marshal(line)
+	if err != nil {
+		return fmt.Errorf("writing metrics: %w", err)
+	}
+	_, err = m.out.Write(append(data, '\n'))
+	return err
+}
+
+func (m *metrics) close() error { return errors.Join(m.out.Flush(), m.file.Close()) }
+
+// readLosses reads a unit's steps and losses back.
+func readLosses(dir string) (steps []int, losses []float64, err error) {
+	path := filepath.Join(dir, MetricsFile)
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading metrics: %w", err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for n := 1; lines.Scan(); n++ {
+		var line struct {
+			train.Result
+			HeldOut json.RawMessage `json:"held_out"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return nil, nil, fmt.Errorf("reading metrics %s:%d: %w", path, n, err)
+		}
+		if line.HeldOut == nil {
+			steps, losses = append(steps, line.Step), append(losses, line.Loss)
+		}
+	}
+	return steps, losses, lines.Err()
+}

@@ -1,0 +1,178 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"metalora/adapters"
+	"metalora/eval"
+	"metalora/models"
+	"metalora/models/safetensors"
+	"metalora/pipeline/fault"
+	"metalora/pipeline/rng"
+	"metalora/pipeline/train"
+)
+
+// methodsByKind are the retraining methods, by the kind in their names; "none" has no training.
+var methodsByKind = map[string]train.Method{"sr": train.SR, "meta-lora": train.MetaLoRA, "meta-last-layer": train.MetaLastLayer}
+
+// retraining is a retraining unit under way.
+type retraining struct {
+	*executor
+	unit     *Unit
+	base     *models.Folder
+	lora     adapters.LoRA
+	sites    []adapters.Site
+	method   train.Method
+	kept     []safetensors.Tensors // shared, then each task's own, as they were after the best epoch
+	accuracy float64
+}
+
+// runRetrain retrains a base on all retraining tasks and writes it without heads and adapters.
+func (e *executor) runRetrain(ctx context.Context, u *Unit, dir string, p Progress) error {
+	base, err := loadBase(e.config, e.tokenizer, u.Seed)
+	if err != nil {
+		return err
+	}
+	result := &Result{Unit: u.ID, Kind: u.Kind, Method: u.Method, Seed: u.Seed, Notes: e.notes}
+	r := &retraining{executor: e, unit: u, base: base}
+	if u.Method != "none" {
+		if err := r.train(ctx, result, dir, p); err != nil {
+			return errors.Join(err, r.rescue(err))
+		}
+	}
+	return errors.Join(r.save(dir), result.write(dir))
+}
+
+func (r *retraining) train(ctx context.Context, result *Result, dir string, p Progress) error {
+	s, err := r.settings(result)
+	if err != nil {
+		return err
+	}
+	t, err := newSession(s, result, dir, p)
+	if err != nil {
+		return err
+	}
+	t.onEpoch = func(epoch eval.Epoch, _ [][]eval.TurnScore) error {
+		if r.kept == nil || epoch.HeldOut.Accuracy > r.accuracy {
+			r.accuracy, result.Kept = epoch.HeldOut.Accuracy, epoch.Epoch
+			r.kept = snapshot(append([]safetensors.Tensors{s.shared}, s.own...))
+		}
+		return nil
+	}
+	return errors.Join(t.do(ctx), t.close())
+}
+
+// settings draws what is new at the start: heads, and adapters where the method has them.
+func (r *retraining) settings(result *Result) (settings, error) {
+	c, u := r.config, r.unit
+	variant, err := ParseMethod(u.Method)
+	if err != nil {
+		return settings{}, fault.Usage(err)
+	}
+	r.method = methodsByKind[variant.Kind]
+	spec := train.Spec{Config: r.base.Config, Dropout: c.dropout(), Trains: r.method.Trains, Threads: c.Threads}
+	if r.method.Trains.Has(train.Adapter) {
+		r.lora = c.Retrain.LoRA.lora(variant.Rank)
+		if r.sites, err = sites(r.base.Config, r.lora); err != nil {
+			return settings{}, err
+		}
+		spec.Sites, spec.LoRADropout = r.sites, r.lora.Dropout
+	}
+	tasks, cut, err := r.encodeAll(r.retrain, c.Data.Turns.Retrain, r.base.Config)
+	if err != nil {
+		return settings{}, err
+	}
+	result.Cut = cut
+	encoder, head := split(r.base.Tensors)
+	s := settings{method: r.method, spec: spec, tasks: tasks, batch: c.Retrain.Batch, epochs: c.Retrain.Epochs,
+		adamW: c.Optimizer.adamW(), stream: []any{"retrain", u.Method}, seed: uint64(u.Seed)}
+	s.schedule = func(plan train.Plan, first int) train.Schedule {
+		return c.schedule(c.Retrain.LearningRate, stageRetrain, plan, first, c.Retrain.Epochs)
+	}
+	if r.method.PerTask == 0 {
+		s.shared = merged(encoder, r.sharedHead(head))
+		return s, nil
+	}
+	s.shared = encoder
+	for _, task := range tasks {
+		s.own = append(s.own, r.fresh(task.Name))
+	}
+	return s, nil
+}
+
+// sharedHead is the base's own head, or a fresh one as Hugging Face starts it: N(0, 0.02²), zero bias.
+func (r *retraining) sharedHead(head safetensors.Tensors) safetensors.Tensors {
+	if len(head) > 0 {
+		return head
+	}
+	_, head = split(models.Initialise(r.base.Config, rng.New(uint64(r.unit.Seed), "retrain", "head")))
+	return head
+}
+
+// fresh draws what a task owns: a head, and an adapter where the method has them.
+func (r *retraining) fresh(task string) safetensors.Tensors {
+	seed := uint64(r.unit.Seed)
+	own := models.FreshHead(r.base.Config, rng.New(seed, "retrain", "head", task))
+	if r.method.PerTask.Has(train.Adapter) {
+		own = merged(own, adapters.Init(r.sites, rng.New(seed, "retrain", "adapter", task)))
+	}
+	return own
+}
+
+// save writes the kept weights as a Hugging Face folder without heads and adapters, and those beside it.
+func (r *retraining) save(dir string) error {
+	shared := r.base.Tensors
+	if r.kept != nil {
+		shared = r.kept[0]
+	}
+	encoder, head := split(shared)
+	model := filepath.Join(dir, "model")
+	err := errors.Join(models.Save(model, r.base.Config, encoder, r.config.Model.Tokenizer), r.saveTokenizer(model))
+	if err != nil {
+		return fmt.Errorf("saving the retrained model: %w", err)
+	}
+	if r.kept == nil {
+		return nil
+	}
+	return r.saveDiscarded(filepath.Join(dir, "discarded"), head)
+}
+
+// saveDiscarded keeps what the method throws away: the shared head, or each task's head and adapter.
+func (r *retraining) saveDiscarded(dir string, head safetensors.Tensors) error {
+	if len(head) > 0 {
+		return saveTensors(filepath.Join(dir, "head.safetensors"), head)
+	}
+	for i, own := range r.kept[1:] {
+		task := filepath.Join(dir, r.retrain[i].Name)
+		if !r.method.PerTask.Has(train.Adapter) {
+			if err := saveTensors(filepath.Join(task, "head.safetensors"), own); err != nil {
+				return err
+			}
+			continue
+		}
+		a := &adapters.Adapter{LoRA: r.lora, Base: "../../model", Tensors: own}
+		if err := a.Save(task); err != nil {
+			return fmt.Errorf("saving the discarded adapter of %s: %w", r.retrain[i].Name, err)
+		}
+	}
+	return nil
+}
+
+// rescue keeps the last good weights of a training whose numbers broke, in the unit's working folder.
+func (r *retraining) rescue(cause error) error {
+	if r.kept == nil || fault.Code(cause) != fault.CodeNumbers {
+		return nil
+	}
+	return r.save(filepath.Join(r.unit.Work, "last-good"))
+}
+
+func saveTensors(path string, t safetensors.Tensors) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return safetensors.Save(path, t, map[string]string{"format": "pt"})
+}

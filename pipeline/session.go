@@ -1,0 +1,186 @@
+package pipeline
+
+import (
+	"context"
+	"math"
+
+	"metalora/eval"
+	"metalora/models/safetensors"
+	"metalora/pipeline/rng"
+	"metalora/pipeline/train"
+)
+
+// session is one training of a unit: the weights on the engine, a run over them, and what is kept of it.
+type session struct {
+	run     *train.Run
+	scorer  *train.Engine
+	shared  safetensors.Tensors
+	own     []safetensors.Tensors // by task; nil where tasks own nothing
+	result  *Result
+	metrics *metrics
+	closers []func()
+
+	loss  float64 // sum over the steps of the epoch
+	steps int
+	// onEpoch sees each epoch's held-out scores by task, after they are in the result.
+	onEpoch func(epoch eval.Epoch, scores [][]eval.TurnScore) error
+}
+
+// settings say how a session trains.
+type settings struct {
+	method   train.Method
+	spec     train.Spec
+	shared   safetensors.Tensors
+	own      []safetensors.Tensors
+	tasks    []train.Task
+	batch    int
+	epochs   int
+	schedule func(plan train.Plan, first int) train.Schedule
+	adamW    train.AdamW
+	stream   []any // the name of the unit's random streams; equal names train on equal orders and masks
+	seed     uint64
+}
+
+// newSession builds the engines and binds the weights.
+func newSession(s settings, result *Result, dir string, p Progress) (*session, error) {
+	t := &session{shared: s.shared, own: s.own, result: result}
+	if err := t.open(s); err != nil {
+		t.close()
+		return nil, err
+	}
+	var err error
+	if t.metrics, err = newMetrics(dir); err != nil {
+		t.close()
+		return nil, err
+	}
+	t.plan(s)
+	t.count(s)
+	p.Expect(0, len(t.run.Plan))
+	t.run.AfterStep = func(r train.Result) error {
+		t.loss, t.steps = t.loss+r.Loss, t.steps+1
+		t.result.Tokens += r.Tokens
+		p.Step(r.Loss, r.Tokens)
+		return t.metrics.add(r)
+	}
+	return t, nil
+}
+
+// open makes the training engine, the scoring engine and the sets of weights.
+func (t *session) open(s settings) error {
+	engine, err := train.NewEngine(s.spec)
+	if err != nil {
+		return err
+	}
+	t.closers = append(t.closers, engine.Close)
+	scoring := s.spec
+	scoring.Trains, scoring.LoRADropout = 0, 0
+	scoring.Dropout.Hidden, scoring.Dropout.Attention, scoring.Dropout.Head = 0, 0, 0
+	if t.scorer, err = train.NewEngine(scoring); err != nil {
+		return err
+	}
+	t.closers = append(t.closers, t.scorer.Close)
+	t.run = &train.Run{Engine: engine, Tasks: s.tasks, AdamW: s.adamW, Trained: s.spec.Trained()}
+	pad := train.PadRows(s.spec.Config)
+	if t.run.Shared, err = t.bind(s.shared, pad); err != nil {
+		return err
+	}
+	for _, own := range s.own {
+		set, err := t.bind(own, pad)
+		if err != nil {
+			return err
+		}
+		t.run.Own = append(t.run.Own, set)
+	}
+	return nil
+}
+
+func (t *session) bind(tensors safetensors.Tensors, pad map[string]int) (*train.Set, error) {
+	set, err := train.NewSet(tensors, pad)
+	if err == nil {
+		t.closers = append(t.closers, set.Close)
+	}
+	return set, err
+}
+
+// plan lays out the steps. Orders and dropout masks come from streams that bear the unit's name.
+func (t *session) plan(s settings) {
+	counts := make([]int, len(s.tasks))
+	for i := range s.tasks {
+		counts[i] = len(s.tasks[i].Train)
+	}
+	t.run.Plan = train.NewPlan(s.method.Order, counts, s.batch, s.epochs, func(task, epoch int) []int {
+		return stream(s, "order", s.tasks[task].Name, epoch).Perm(counts[task])
+	})
+	t.run.Schedule = s.schedule(t.run.Plan, train.Batches(counts[0], s.batch))
+	t.run.Seed = stream(s, "dropout").Uint64()
+}
+
+func stream(s settings, name ...any) *rng.Stream {
+	return rng.New(s.seed, append(append([]any{}, s.stream...), name...)...)
+}
+
+// count fills the sizes into the result.
+func (t *session) count(s settings) {
+	for _, task := range s.tasks {
+		t.result.TrainTurns += len(task.Train)
+		t.result.HeldOutTurns += len(task.HeldOut)
+	}
+	t.result.Steps = len(t.run.Plan)
+	t.result.Parameters = t.run.Trainable()
+}
+
+// do runs all epochs, scoring the held-out turns after each.
+func (t *session) do(ctx context.Context) error {
+	t.run.AfterEpoch = func(epoch int) error { return t.endEpoch(ctx, epoch) }
+	return t.run.Do(ctx)
+}
+
+func (t *session) endEpoch(ctx context.Context, epoch int) error {
+	scores := make([][]eval.TurnScore, len(t.run.Tasks))
+	for i, task := range t.run.Tasks {
+		var err error
+		if scores[i], err = t.scorer.Evaluate(ctx, task.HeldOut, t.run.Sets(i)...); err != nil {
+			return err
+		}
+	}
+	e := eval.Epoch{Epoch: epoch + 1, Loss: t.loss / math.Max(1, float64(t.steps)), HeldOut: meanOverTasks(scores)}
+	t.loss, t.steps = 0, 0
+	t.result.Epochs = append(t.result.Epochs, e)
+	if err := t.metrics.add(e); err != nil {
+		return err
+	}
+	return t.onEpoch(e, scores)
+}
+
+// meanOverTasks weighs every task the same, however many turns it holds out.
+func meanOverTasks(scores [][]eval.TurnScore) eval.Metrics {
+	if len(scores) == 1 {
+		return eval.Measure(scores[0])
+	}
+	var mean eval.Metrics
+	n := float64(len(scores))
+	for _, s := range scores {
+		m := eval.Measure(s)
+		mean.Turns += m.Turns
+		mean.Correct += m.Correct
+		mean.Accuracy += m.Accuracy / n
+		mean.Hits5 += m.Hits5 / n
+		mean.MRR += m.MRR / n
+		mean.Chance += m.Chance / n
+	}
+	return mean
+}
+
+// close ends the engines; the weights stay.
+func (t *session) close() error {
+	for i := len(t.closers) - 1; i >= 0; i-- {
+		t.closers[i]()
+	}
+	t.closers = nil
+	if t.metrics != nil {
+		m := t.metrics
+		t.metrics = nil
+		return m.close()
+	}
+	return nil
+}

@@ -1,0 +1,290 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"metalora/adapters"
+	"metalora/models"
+	"metalora/onnx"
+	"metalora/onnx/autodiff"
+	"metalora/onnx/ort"
+	"metalora/pipeline/rng"
+	"metalora/tokenize"
+)
+
+// Turn is one sample: the pairs of a context with each candidate, and which candidate is the true reply.
+type Turn struct {
+	tokenize.Batch
+	Gold           int // the row of the true reply
+	Dialogue, Turn int // where it is from
+}
+
+// Spec says which graph an engine runs.
+type Spec struct {
+	Config      models.Config
+	Sites       []adapters.Site // where LoRA sits; none: no adapter
+	Dropout     models.Dropout
+	LoRADropout float64
+	Trains      Weights // the weights whose gradients are wanted; none: an engine that scores
+	Threads     int     // 0: all cores
+}
+
+// Engine is one graph on ONNX Runtime. Weights are inputs, so one engine serves every task and every seed.
+// It is not safe for concurrent use.
+type Engine struct {
+	graph     *onnx.Model
+	session   *ort.Session
+	gradients []autodiff.Gradient
+	masks     []*mask
+	weights   []string               // inputs that are weights
+	dense     map[string]*ort.Tensor // gradient outputs of fixed shape, by output name
+}
+
+// NewEngine builds the graph, differentiates it where something trains, and opens a session on it.
+func NewEngine(spec Spec) (*Engine, error) {
+	graph, err := spec.forward()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{dense: map[string]*ort.Tensor{}}
+	if spec.Trains != 0 {
+		graph, e.gradients, err = differentiate(models.AddLoss(graph), spec)
+		if err != nil {
+			return nil, fmt.Errorf("differentiating the graph: %w", err)
+		}
+	}
+	e.graph = graph
+	e.session, err = ort.OpenModel(graph, ort.Options{Threads: spec.Threads})
+	if err != nil {
+		return nil, fmt.Errorf("opening the graph: %w", err)
+	}
+	if err := e.prepare(graph, spec); err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (s Spec) forward() (*onnx.Model, error) {
+	graph := models.Forward(s.Config, s.Dropout)
+	if len(s.Sites) == 0 {
+		return graph, nil
+	}
+	return adapters.Insert(graph, s.Sites, s.LoRADropout)
+}
+
+// differentiate asks for the gradient of every weight that trains. Embedding tables leave as rows and ids.
+func differentiate(graph *onnx.Model, spec Spec) (*onnx.Model, []autodiff.Gradient, error) {
+	request := autodiff.Request{Of: "loss"}
+	for _, name := range spec.Trained() {
+		request.Wrt = append(request.Wrt, name)
+		if onlyGathered(graph.Graph, name) {
+			request.Rows = append(request.Rows, name)
+		}
+	}
+	return autodiff.Differentiate(graph, request)
+}
+
+// Trained lists the names of the weights whose gradients the engine gives.
+func (s Spec) Trained() []string {
+	var names []string
+	for _, p := range s.Config.Parameters() {
+		if p.Head && s.Trains.Has(Head) || !p.Head && s.Trains.Has(Base) {
+			names = append(names, p.Name)
+		}
+	}
+	if s.Trains.Has(Adapter) {
+		for _, site := range s.Sites {
+			names = append(names, site.Linear+".lora_A.weight", site.Linear+".lora_B.weight")
+		}
+	}
+	return names
+}
+
+// onlyGathered tells whether a weight is a table: every use looks rows of it up by ids that are not fixed.
+func onlyGathered(g *onnx.Graph, name string) bool {
+	fixed := map[string]bool{}
+	for _, t := range g.Initializers {
+		fixed[t.Name] = true
+	}
+	found := false
+	for _, n := range g.Nodes {
+		for i, input := range n.Inputs {
+			if input != name {
+				continue
+			}
+			if n.Op != "Gather" || i != 0 || n.Int("axis", 0) != 0 || fixed[n.Input(1)] {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
+// prepare sorts the graph's inputs into masks and weights and lays out the gradients of fixed shape.
+func (e *Engine) prepare(graph *onnx.Model, spec Spec) error {
+	for _, input := range graph.Graph.Inputs {
+		rate := onnx.DropoutRate(graph, input.Name)
+		switch {
+		case rate > 0:
+			e.masks = append(e.masks, newMask(input, rate))
+		case !slices.Contains([]string{"input_ids", "attention_mask", "targets"}, input.Name):
+			e.weights = append(e.weights, input.Name)
+		}
+	}
+	shapes := map[string][]int{}
+	for _, p := range spec.Config.Parameters() {
+		shapes[p.Name] = p.Shape
+	}
+	for _, s := range spec.Sites {
+		shapes[s.Linear+".lora_A.weight"] = []int{s.Rank, s.In}
+		shapes[s.Linear+".lora_B.weight"] = []int{s.Out, s.Rank}
+	}
+	for _, g := range e.gradients {
+		if g.IDs != "" {
+			continue
+		}
+		shape := shapes[g.Of]
+		tensor, err := ort.NewTensor(shape, make([]float32, product(shape)))
+		if err != nil {
+			return fmt.Errorf("laying out the gradient of %s: %w", g.Of, err)
+		}
+		e.dense[g.Output] = tensor
+	}
+	return nil
+}
+
+// Flops counts the operations of the matrix products of one run, forward and backward.
+func (e *Engine) Flops(rows, length int) (int64, error) {
+	return onnx.Flops(e.graph, map[string]int64{"rows": int64(rows), "length": int64(length), "tokens": int64(rows * length)})
+}
+
+// Close ends the session.
+func (e *Engine) Close() {
+	e.session.Close()
+	for _, t := range e.dense {
+		t.Close()
+	}
+}
+
+// Score returns logit[1] of every pair of a turn, the score of its candidate.
+func (e *Engine) Score(ctx context.Context, turn *Turn, sets ...*Set) ([]float32, error) {
+	logits, err := e.Logits(ctx, turn.Batch, sets...)
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]float32, turn.Rows)
+	labels := len(logits) / turn.Rows
+	for i := range scores {
+		scores[i] = logits[i*labels+1]
+	}
+	return scores, nil
+}
+
+// Logits runs the forward graph on a batch: [rows, labels], row-major.
+func (e *Engine) Logits(ctx context.Context, batch tokenize.Batch, sets ...*Set) ([]float32, error) {
+	f := feeds{}
+	defer f.close()
+	if err := f.batch(batch); err != nil {
+		return nil, err
+	}
+	if err := f.weights(e.weights, sets); err != nil {
+		return nil, err
+	}
+	fetches := map[string]*ort.Tensor{"logits": nil}
+	if err := e.session.RunContext(ctx, f.tensors, fetches); err != nil {
+		return nil, err
+	}
+	defer fetches["logits"].Close()
+	return slices.Clone(ort.Data[float32](fetches["logits"])), nil
+}
+
+// Accumulate runs one turn forward and backward, adds its gradients to those of the weights in sets, and returns its
+// share of the batch's loss: the sum of its pairs' cross-entropies over pairs, the number of pairs in the batch.
+// dropout is where its masks are drawn from; an engine without dropout does not look at it.
+func (e *Engine) Accumulate(ctx context.Context, turn *Turn, pairs int, dropout *rng.Stream, sets ...*Set) (float64, error) {
+	return e.accumulate(ctx, turn.Batch, targets(turn, pairs), dropout, sets)
+}
+
+// accumulate takes targets [rows, labels]: the loss is minus their sum weighted by the logarithms of the softmax.
+func (e *Engine) accumulate(ctx context.Context, batch tokenize.Batch, targets []float32, dropout *rng.Stream, sets []*Set) (float64, error) {
+	f := feeds{}
+	defer f.close()
+	if err := f.all(e, batch, targets, dropout, sets); err != nil {
+		return 0, err
+	}
+	fetches := map[string]*ort.Tensor{"loss": nil}
+	for _, g := range e.gradients {
+		fetches[g.Output] = e.dense[g.Output]
+		if _, fed := f.tensors[g.IDs]; g.IDs != "" && !fed {
+			fetches[g.IDs] = nil
+		}
+	}
+	if err := e.session.RunContext(ctx, f.tensors, fetches); err != nil {
+		return 0, err
+	}
+	defer e.release(fetches)
+	e.add(f.tensors, fetches, sets)
+	return float64(ort.Data[float32](fetches["loss"])[0]), nil
+}
+
+// release closes what the engine allocated in a run.
+func (e *Engine) release(fetches map[string]*ort.Tensor) {
+	for name, t := range fetches {
+		if e.dense[name] == nil && t != nil {
+			t.Close()
+		}
+	}
+}
+
+// add puts a run's gradients onto the accumulators.
+func (e *Engine) add(fed, fetched map[string]*ort.Tensor, sets []*Set) {
+	var pieces []func()
+	for _, g := range e.gradients {
+		p := find(sets, g.Of)
+		values, sum := ort.Data[float32](fetched[g.Output]), p.gradient()
+		if g.IDs != "" {
+			ids := fed[g.IDs]
+			if ids == nil {
+				ids = fetched[g.IDs]
+			}
+			pieces = append(pieces, func() { addRows(sum, p, values, ort.Data[int64](ids)) })
+			continue
+		}
+		for lo := 0; lo < len(sum); lo += adamChunk {
+			hi := min(lo+adamChunk, len(sum))
+			pieces = append(pieces, func() { addTo(sum[lo:hi], values[lo:hi]) })
+		}
+	}
+	parallel(pieces)
+}
+
+func addTo(sum, values []float32) {
+	values = values[:len(sum)]
+	for i, x := range values {
+		sum[i] += x
+	}
+}
+
+// addRows adds each row of a table's gradient where its id points, in order; the pad row has no gradient.
+func addRows(sum []float32, p *Param, rows []float32, ids []int64) {
+	width := p.Shape[1]
+	for i, id := range ids {
+		if int(id) == p.Pad {
+			continue
+		}
+		at := int(id) * width
+		addTo(sum[at:at+width], rows[i*width:(i+1)*width])
+	}
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}

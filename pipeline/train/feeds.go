@@ -1,0 +1,133 @@
+package train
+
+import (
+	"fmt"
+
+	"metalora/onnx"
+	"metalora/onnx/ort"
+	"metalora/pipeline/rng"
+	"metalora/tokenize"
+)
+
+// feeds collects the inputs of one run; those made for it alone are closed after it.
+type feeds struct {
+	tensors map[string]*ort.Tensor
+	owned   []*ort.Tensor
+}
+
+func (f *feeds) close() {
+	for _, t := range f.owned {
+		t.Close()
+	}
+}
+
+// all feeds everything that a training graph reads.
+func (f *feeds) all(e *Engine, batch tokenize.Batch, targets []float32, dropout *rng.Stream, sets []*Set) error {
+	if err := f.batch(batch); err != nil {
+		return err
+	}
+	if err := f.weights(e.weights, sets); err != nil {
+		return err
+	}
+	if err := put(f, "targets", []int{batch.Rows, len(targets) / batch.Rows}, targets); err != nil {
+		return err
+	}
+	return f.masks(e.masks, batch, dropout)
+}
+
+func (f *feeds) batch(b tokenize.Batch) error {
+	f.tensors = map[string]*ort.Tensor{}
+	shape := []int{b.Rows, b.Length}
+	if err := put(f, "input_ids", shape, b.IDs); err != nil {
+		return err
+	}
+	return put(f, "attention_mask", shape, b.Mask)
+}
+
+// targets [rows, 2] make the loss the mean over all pairs of the batch: one-hot labels, each over the number of pairs.
+func targets(turn *Turn, pairs int) []float32 {
+	share := 1 / float32(pairs)
+	targets := make([]float32, 2*turn.Rows)
+	for row := range turn.Rows {
+		targets[2*row] = share
+	}
+	targets[2*turn.Gold], targets[2*turn.Gold+1] = 0, share
+	return targets
+}
+
+func (f *feeds) weights(names []string, sets []*Set) error {
+	for _, name := range names {
+		p := find(sets, name)
+		if p == nil {
+			return fmt.Errorf("feeding the graph: no weight %s", name)
+		}
+		f.tensors[name] = p.tensor
+	}
+	return nil
+}
+
+func (f *feeds) masks(masks []*mask, b tokenize.Batch, dropout *rng.Stream) error {
+	if len(masks) == 0 {
+		return nil
+	}
+	key := dropout.Uint64()
+	pieces := make([]func(), len(masks))
+	for i, m := range masks {
+		m.resize(b)
+		pieces[i] = func() { m.gaps.fill(m.data, rng.New(key, i)) }
+	}
+	parallel(pieces)
+	for _, m := range masks {
+		tensor, err := ort.NewBools(m.shape, m.data)
+		if err := f.own(m.input, tensor, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func put[T ort.Element](f *feeds, name string, shape []int, data []T) error {
+	tensor, err := ort.NewTensor(shape, data)
+	return f.own(name, tensor, err)
+}
+
+// own feeds a tensor that is closed after the run.
+func (f *feeds) own(name string, tensor *ort.Tensor, err error) error {
+	if err != nil {
+		return fmt.Errorf("feeding %s: %w", name, err)
+	}
+	f.tensors[name] = tensor
+	f.owned = append(f.owned, tensor)
+	return nil
+}
+
+// mask is one dropout site of a graph.
+type mask struct {
+	input string
+	dims  onnx.Shape
+	gaps  *gaps
+	shape []int
+	data  []uint8 // grows to the largest turn and stays
+}
+
+func newMask(input onnx.ValueInfo, rate float64) *mask {
+	return &mask{input: input.Name, dims: input.Shape, gaps: newGaps(rate)}
+}
+
+// resize fits the mask to a batch: the graph's symbols are its rows, its length and their product.
+func (m *mask) resize(b tokenize.Batch) {
+	sizes := map[string]int{"rows": b.Rows, "length": b.Length, "tokens": b.Rows * b.Length}
+	m.shape = m.shape[:0]
+	for _, d := range m.dims {
+		if d.Size >= 0 {
+			m.shape = append(m.shape, int(d.Size))
+		} else {
+			m.shape = append(m.shape, sizes[d.Name])
+		}
+	}
+	n := product(m.shape)
+	if cap(m.data) < n {
+		m.data = make([]uint8, n)
+	}
+	m.data = m.data[:n]
+}

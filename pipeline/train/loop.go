@@ -1,0 +1,182 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"metalora/pipeline/fault"
+	"metalora/pipeline/rng"
+)
+
+// Task is the data of one persona.
+type Task struct {
+	Name           string
+	Train, HeldOut []Turn
+}
+
+// Run is a training run: the plan's steps, each moving the shared weights and the active task's own.
+type Run struct {
+	Engine   *Engine
+	Shared   *Set   // read by all tasks
+	Own      []*Set // task t reads Own[t] first; nil where tasks own nothing
+	Tasks    []Task
+	Plan     Plan
+	Schedule Schedule
+	AdamW    AdamW
+	Seed     uint64 // of the dropout masks
+	Trained  []string
+
+	AfterStep  func(Result) error    // may be nil
+	AfterEpoch func(epoch int) error // may be nil
+}
+
+// Result is what one step was.
+type Result struct {
+	Step     int     `json:"step"` // from 0
+	Epoch    int     `json:"epoch"`
+	Task     int     `json:"task"`
+	Rate     float64 `json:"lr"`
+	Loss     float64 `json:"loss"`      // mean over the batch's pairs, before the step
+	GradNorm float64 `json:"grad_norm"` // over all weights that have a gradient, before the step
+
+	Tokens  int           `json:"-"` // real ones
+	Seconds time.Duration `json:"-"`
+}
+
+// Do walks the plan. It stops between turns when ctx ends, and at the first loss or gradient that is not finite.
+func (r *Run) Do(ctx context.Context) error {
+	for i, step := range r.Plan {
+		result, err := r.step(ctx, i, step)
+		if err != nil {
+			return err
+		}
+		if r.AfterStep != nil {
+			if err := r.AfterStep(result); err != nil {
+				return err
+			}
+		}
+		last := i+1 == len(r.Plan) || r.Plan[i+1].Epoch != step.Epoch
+		if last && r.AfterEpoch != nil {
+			if err := r.AfterEpoch(step.Epoch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Sets are the weights a task sees: its own before the shared.
+func (r *Run) Sets(task int) []*Set {
+	if r.Own == nil {
+		return []*Set{r.Shared}
+	}
+	return []*Set{r.Own[task], r.Shared}
+}
+
+func (r *Run) step(ctx context.Context, i int, step Step) (Result, error) {
+	start := time.Now()
+	result := Result{Step: i, Epoch: step.Epoch, Task: step.Task, Rate: r.Schedule.Rate(i)}
+	sets, pairs := r.Sets(step.Task), 0
+	for _, t := range step.Turns {
+		pairs += r.Tasks[step.Task].Train[t].Rows
+	}
+	for n, t := range step.Turns {
+		turn := &r.Tasks[step.Task].Train[t]
+		loss, err := r.Engine.Accumulate(ctx, turn, pairs, rng.New(r.Seed, "dropout", i, n), sets...)
+		if err != nil {
+			return result, err
+		}
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return result, r.broken(i, step, turn, sets)
+		}
+		result.Loss += loss
+		result.Tokens += turn.Tokens
+	}
+	params := r.params(sets)
+	norm, culprit := gradientNorm(params)
+	if culprit != "" {
+		return result, fault.Numbers(fmt.Errorf("step %d (epoch %d, task %s): the gradient of %s is not finite", i, step.Epoch+1, r.Tasks[step.Task].Name, culprit))
+	}
+	result.GradNorm = norm
+	r.AdamW.Step(params, result.Rate)
+	result.Seconds = time.Since(start)
+	return result, nil
+}
+
+// Trainable counts the weights that move, every task's own included.
+func (r *Run) Trainable() int {
+	n := 0
+	for _, name := range r.Trained {
+		for _, s := range append([]*Set{r.Shared}, r.Own...) {
+			if p := s.params[name]; p != nil {
+				n += len(p.Value)
+			}
+		}
+	}
+	return n
+}
+
+// params are the weights that this step moves.
+func (r *Run) params(sets []*Set) []*Param {
+	params := make([]*Param, len(r.Trained))
+	for i, name := range r.Trained {
+		params[i] = find(sets, name)
+	}
+	return params
+}
+
+// broken explains a loss that is not finite: by the first weight that is not, or by the turn.
+func (r *Run) broken(i int, step Step, turn *Turn, sets []*Set) error {
+	where := fmt.Sprintf("step %d (epoch %d, task %s, dialogue %d, turn %d)", i, step.Epoch+1, r.Tasks[step.Task].Name, turn.Dialogue, turn.Turn)
+	for _, s := range sets {
+		for _, name := range s.Names() {
+			if at := firstNotFinite(s.params[name].Value); at >= 0 {
+				return fault.Numbers(fmt.Errorf("%s: the loss is not finite: weight %s has %v at %d", where, name, s.params[name].Value[at], at))
+			}
+		}
+	}
+	return fault.Numbers(fmt.Errorf("%s: the loss is not finite although every weight is; a lower learning rate may help", where))
+}
+
+func firstNotFinite(values []float32) int {
+	for i, x := range values {
+		if x-x != 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// gradientNorm is the Euclidean norm over all gradients, in float64, and the first weight whose gradient is not finite.
+func gradientNorm(params []*Param) (norm float64, culprit string) {
+	sums := make([][]float64, len(params))
+	var pieces []func()
+	for i, p := range params {
+		grad := p.gradient()
+		sums[i] = make([]float64, Batches(len(grad), adamChunk))
+		for c := range sums[i] {
+			pieces = append(pieces, func() { sums[i][c] = squares(grad[c*adamChunk : min((c+1)*adamChunk, len(grad))]) })
+		}
+	}
+	parallel(pieces)
+	total := 0.0
+	for i, chunks := range sums {
+		for _, s := range chunks {
+			if culprit == "" && (math.IsNaN(s) || math.IsInf(s, 0)) {
+				culprit = params[i].Name
+			}
+			total += s
+		}
+	}
+	return math.Sqrt(total), culprit
+}
+
+func squares(xs []float32) float64 {
+	sum := 0.0
+	for _, x := range xs {
+		sum += float64(x) * float64(x)
+	}
+	return sum
+}

@@ -1,0 +1,166 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"metalora/pipeline/fault"
+)
+
+// Inputs are the contents of an experiment's input files, as SHA-256 sums in hex; empty where there is no such file.
+type Inputs struct {
+	Train, TrainPersonas string
+	Valid, ValidPersonas string
+	Model, Tokenizer     string
+}
+
+// ReadInputs sums up the files that the experiment names. A file that is missing is the input's fault.
+func ReadInputs(c *Config) (*Inputs, error) {
+	in := &Inputs{}
+	type item struct {
+		key, path string
+		sum       *string
+		read      func(string) (string, error)
+	}
+	var items []item
+	for _, name := range []string{c.Tasks.Retrain.File, c.Tasks.Test.File} {
+		dialogues, personas := &in.Train, &in.TrainPersonas
+		if name == FileValid {
+			dialogues, personas = &in.Valid, &in.ValidPersonas
+		}
+		file, mapping := c.File(name)
+		if mapping == NoPersonas {
+			mapping = ""
+		}
+		items = append(items, item{"data." + name, file, dialogues, fileSum},
+			item{"data." + name + "_personas", mapping, personas, fileSum})
+	}
+	items = append(items, item{"model.path", c.Model.Path, &in.Model, modelSum},
+		item{"model.tokenizer", c.Model.Tokenizer, &in.Tokenizer, tokenizerSum})
+	for _, i := range items {
+		if i.path == "" {
+			continue
+		}
+		sum, err := i.read(i.path)
+		if err != nil {
+			hint := ""
+			if i.key == "data.train_personas" || i.key == "data.valid_personas" {
+				hint = fmt.Sprintf(" (without a persona map, set %s: %s)", i.key, NoPersonas)
+			}
+			return nil, fault.Input(fmt.Errorf("%s: reading %s: %w%s", c.origins.of(i.key), i.key, err, hint))
+		}
+		*i.sum = sum
+	}
+	return in, nil
+}
+
+// sums remembers the sums of files for as long as the program runs; a file that changed in size or time is read again.
+var sums struct {
+	sync.Mutex
+	known map[fileState]string
+}
+
+type fileState struct {
+	path string
+	size int64
+	time time.Time
+}
+
+// fileSum is the SHA-256 of a file's content.
+func fileSum(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is no regular file", path)
+	}
+	state := fileState{path, info.Size(), info.ModTime()}
+	sums.Lock()
+	sum, ok := sums.known[state]
+	sums.Unlock()
+	if ok {
+		return sum, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	sum = hex.EncodeToString(hash.Sum(nil))
+	sums.Lock()
+	defer sums.Unlock()
+	if sums.known == nil {
+		sums.known = map[fileState]string{}
+	}
+	sums.known[state] = sum
+	return sum, nil
+}
+
+// What of a folder counts: the files that weights, configuration and tokenizer are read from, whatever else lies there.
+var (
+	modelFiles     = []string{"config.json", "*.safetensors", "*.safetensors.index.json"}
+	tokenizerFiles = []string{"vocab.json", "merges.txt", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
+)
+
+func modelSum(path string) (string, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		return filesSum([]string{path}) // an .onnx file
+	}
+	return folderSum(path, modelFiles)
+}
+
+func tokenizerSum(path string) (string, error) { return folderSum(path, tokenizerFiles) }
+
+func folderSum(dir string, patterns []string) (string, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return "", err
+	}
+	var files []string
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(filepath.Join(escapeGlob(dir), pattern))
+		if err != nil {
+			return "", fmt.Errorf("listing %s: %w", dir, err)
+		}
+		files = append(files, found...)
+	}
+	if len(files) == 0 {
+		return "", fmt.Errorf("%s holds none of %v", dir, patterns)
+	}
+	return filesSum(files)
+}
+
+// filesSum is the SHA-256 over names and sums of files.
+func filesSum(files []string) (string, error) {
+	hash := sha256.New()
+	for _, file := range files {
+		sum, err := fileSum(file)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "%s %s\n", sum, filepath.Base(file))
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// escapeGlob makes a path match itself alone.
+func escapeGlob(path string) string {
+	var escaped []rune
+	for _, r := range path {
+		if r == '*' || r == '?' || r == '[' || r == '\\' && filepath.Separator != '\\' {
+			escaped = append(escaped, '\\')
+		}
+		escaped = append(escaped, r)
+	}
+	return string(escaped)
+}

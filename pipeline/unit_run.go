@@ -1,0 +1,179 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"metalora/pipeline/fault"
+)
+
+// Executor computes a unit. Run fills dir with the unit's files, results.json and metrics.jsonl among them; dir is empty
+// at first and only becomes the finished unit if Run succeeds. Checkpoints go to u.Work, which survives an interruption.
+// When ctx ends, Run saves a checkpoint and returns [fault.Stopped] or the context's error.
+type Executor interface {
+	Run(ctx context.Context, u *Unit, dir string, p Progress) error
+}
+
+// Run executes the units that the globs choose and that are not done, in the order of the plan; what they need runs
+// before them. A unit whose numbers break does not keep others from running; any other failure ends the run.
+// When ctx ends, the error is [fault.Stopped] and says what is saved.
+func (e *Experiment) Run(ctx context.Context, ex Executor, only []string, p Progress) error {
+	chosen, err := e.choose(only)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	broken := map[string]bool{}
+	done := 0
+	for _, u := range chosen {
+		if needsBroken(u, broken) {
+			broken[u.ID] = true
+			continue
+		}
+		err := e.RunUnit(ctx, ex, u, p)
+		var locked lockedError
+		switch {
+		case err == nil:
+			done++
+		case errors.Is(err, fault.Stopped):
+			return fmt.Errorf("%w; %d of %d units are done; run the same command again to go on", err, done, len(chosen))
+		case fault.Code(err) == fault.CodeNumbers || errors.As(err, &locked):
+			broken[u.ID] = true
+			failures = append(failures, err)
+			p.Note(err.Error())
+		default:
+			return err
+		}
+	}
+	if len(failures) > 0 {
+		return fmt.Errorf("%d of %d units are not done: %w", len(broken), len(chosen), errors.Join(failures...))
+	}
+	return nil
+}
+
+// choose lists the units that the globs select and those they need, in the order of the plan.
+func (e *Experiment) choose(only []string) ([]*Unit, error) {
+	picked, err := Select(e.Units, only)
+	if err != nil {
+		return nil, err
+	}
+	needed := map[string]bool{}
+	for i, u := range e.Units {
+		for _, id := range u.Needs {
+			needed[id] = needed[id] || picked[i]
+		}
+	}
+	var chosen []*Unit
+	for i := range e.Units {
+		if u := &e.Units[i]; picked[i] || needed[u.ID] {
+			chosen = append(chosen, u)
+		}
+	}
+	return chosen, nil
+}
+
+func needsBroken(u *Unit, broken map[string]bool) bool {
+	for _, id := range u.Needs {
+		if broken[id] {
+			return true
+		}
+	}
+	return false
+}
+
+// RunUnit executes one unit, unless it is done. A unit that it needs has to be done before.
+func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progress) error {
+	state, err := e.State(u)
+	if err != nil || state == Done {
+		return err
+	}
+	for i, dir := range u.NeedDirs {
+		if err := checkResults(filepath.Join(dir, ResultsFile)); err != nil {
+			if _, there := os.Stat(dir); there == nil {
+				return err
+			}
+			return fmt.Errorf("running %q: it needs the unit %s, which is not done yet", u.Label, u.Needs[i])
+		}
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w before %q began", fault.Stopped, u.Label)
+	}
+	if err := e.prepare(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(u.Work, 0o777); err != nil {
+		return fmt.Errorf("making the unit's work folder: %w", err)
+	}
+	held, err := acquire(filepath.Join(u.Work, lockFile))
+	if err != nil {
+		return fmt.Errorf("running %q: %w", u.Label, err)
+	}
+	err = e.runLocked(ctx, ex, u, p)
+	if err := held.release(); err != nil {
+		return fmt.Errorf("releasing the lock of %q: %w", u.Label, err)
+	}
+	if _, there := os.Stat(u.Dir); err == nil && there == nil {
+		return os.RemoveAll(u.Work)
+	}
+	return err
+}
+
+// runLocked executes a unit whose lock is held.
+func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Progress) error {
+	if state, err := e.State(u); err != nil || state == Done {
+		return err // another process finished it while we asked for the lock
+	}
+	started := time.Now()
+	if err := errors.Join(u.clearFailure(), u.removeLeftovers(), u.note(attempt{Begun: started, Host: hostName()})); err != nil {
+		return err
+	}
+	dir, err := u.makeTemporary()
+	if err != nil {
+		return err
+	}
+	p.Start(u.Label)
+	err = ex.Run(ctx, u, dir, p)
+	p.End(err)
+	if err == nil {
+		err = e.finish(ex, u, dir, started)
+	}
+	if err == nil {
+		return nil
+	}
+	removed := os.RemoveAll(dir)
+	noted := u.note(attempt{Begun: started, Host: hostName(), Seconds: time.Since(started).Seconds()})
+	if errors.Is(err, fault.Stopped) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return fmt.Errorf("%w: %q keeps its checkpoint in %s", fault.Stopped, u.Label, u.Work)
+	}
+	failure := Failure{Error: err.Error(), Code: fault.Code(err), Host: hostName(), Time: started.UTC().Format(time.RFC3339)}
+	written := writeJSON(filepath.Join(u.Work, failureFile), failure)
+	return fmt.Errorf("running %q: %w", u.Label, errors.Join(err, removed, noted, written))
+}
+
+// finish adds what the folder says of itself and makes it the finished unit.
+func (e *Experiment) finish(ex Executor, u *Unit, dir string, started time.Time) error {
+	if err := checkResults(filepath.Join(dir, ResultsFile)); err != nil {
+		return fmt.Errorf("checking what the unit wrote: %s", err)
+	}
+	record := unitRecord{ID: u.ID, Kind: u.Kind, Label: u.Label, Settings: u.Settings}
+	if err := writeJSON(filepath.Join(dir, unitFile), record); err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(dir, ProvenanceFile), e.provenance(u, ex, started)); err != nil {
+		return err
+	}
+	return u.seal(dir)
+}
+
+// clearFailure forgets why the unit failed last.
+func (u *Unit) clearFailure() error {
+	err := os.Remove(filepath.Join(u.Work, failureFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package tokenize
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Batch is token ids as a model takes them: Rows x Length, row-major, short rows padded at their end.
+type Batch struct {
+	IDs, Mask    []int64 // Mask is 1 for a token and 0 for padding
+	Rows, Length int
+	Tokens       int // without padding
+	Cut          int // rows whose context was cut
+}
+
+// NewBatch pads rows to the longest with the given id.
+func NewBatch(rows [][]int, pad int) Batch {
+	b := Batch{Rows: len(rows)}
+	for _, row := range rows {
+		b.Length = max(b.Length, len(row))
+		b.Tokens += len(row)
+	}
+	b.IDs, b.Mask = make([]int64, b.Rows*b.Length), make([]int64, b.Rows*b.Length)
+	for i := range b.IDs {
+		b.IDs[i] = int64(pad)
+	}
+	for r, row := range rows {
+		for i, id := range row {
+			b.IDs[r*b.Length+i], b.Mask[r*b.Length+i] = int64(id), 1
+		}
+	}
+	return b
+}
+
+// frameTokens is how many special tokens a pair has: `<s> context </s><s> candidate </s>`.
+const frameTokens = 4
+
+// Turn gives one row a candidate: `<s> context </s><s> candidate </s>`.
+//
+// Rows of more than maxLength tokens (0: no limit) lose tokens from the front of the context, which lies furthest back.
+// The candidate is what the row asks about: one that does not fit by itself is an error.
+func (t *Tokenizer) Turn(context string, candidates []string, maxLength int) (Batch, error) {
+	if len(candidates) == 0 {
+		return Batch{}, errors.New("encoding a turn: it has no candidates")
+	}
+	if maxLength < 0 {
+		return Batch{}, fmt.Errorf("encoding a turn: a longest length of %d tokens is impossible", maxLength)
+	}
+	before := t.Encode(context)
+	rows, cut := make([][]int, len(candidates)), 0
+	for i, candidate := range candidates {
+		ids := t.Encode(candidate)
+		kept := before
+		if over := len(before) + len(ids) + frameTokens - maxLength; maxLength > 0 && over > 0 {
+			if over > len(before) {
+				return Batch{}, fmt.Errorf("encoding a turn: candidate %d has %d tokens; with %d special ones the limit of %d is passed",
+					i, len(ids), frameTokens, maxLength)
+			}
+			kept, cut = before[over:], cut+1
+		}
+		rows[i] = t.frame(kept, ids)
+	}
+	batch := NewBatch(rows, t.pad)
+	batch.Cut = cut
+	return batch, nil
+}
