@@ -13,7 +13,8 @@ type Mode string
 const (
 	// Given leaves them as they are. In the validation file that scores held-out replies as distractors in training.
 	Given Mode = "given"
-	// Repair replaces, in training turns, the distractors that are held-out replies. All other candidates stay.
+	// Repair replaces the distractors of training turns that are held-out replies, and those of any turn that are
+	// Forbidden. All other candidates stay.
 	Repair Mode = "repair"
 	// Redraw draws every turn's distractors anew, from the tasks' own dialogues: for retraining tasks whose file is also
 	// the test tasks', so that no reply of a test dialogue is met in retraining.
@@ -34,8 +35,8 @@ type Distractors struct {
 	Mode  Mode   // "": Repair under Clean rules, Given under Published ones
 	Count int    // drawn for a turn without candidates; 0: DefaultDistractors. A list that is redrawn keeps its length
 	Seed  uint64 // of the streams, one a turn, named by TaskOptions.Name, dialogue and turn
-	// Forbidden replies are drawn for no turn and repaired away in training turns: the held-out replies of other tasks.
-	// Those of the tasks being made need not be named.
+	// Forbidden replies are no turn's distractors, but for Given lists: when making retraining tasks, the held-out
+	// replies of the test tasks. The held-out replies of the tasks being made need not be named.
 	Forbidden map[string]bool
 }
 
@@ -83,18 +84,25 @@ func fillCandidates(ds []*Dialogue, c *Clustering, o TaskOptions, tasks []Task) 
 	w.pools = newPools(ds, c, tasks, &w)
 	for i := range tasks {
 		t := &tasks[i]
-		for j := range t.Train {
-			if err := w.fill(t, &t.Train[j], w.pools.training); err != nil {
-				return err
-			}
-			if w.mode == Repair {
-				if err := w.repair(t, &t.Train[j]); err != nil {
-					return err
-				}
-			}
+		if err := w.complete(t, t.Train, w.heldOut, w.pools.training); err != nil {
+			return err
 		}
-		for j := range t.HeldOut {
-			if err := w.fill(t, &t.HeldOut[j], w.pools.heldOut, w.pools.training); err != nil {
+		if err := w.complete(t, t.HeldOut, o.Distractors.Forbidden, w.pools.heldOut, w.pools.training); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete gives samples their candidates, none of them from the set bad.
+func (w *drawer) complete(t *Task, samples []Sample, bad map[string]bool, from ...[]source) error {
+	for i := range samples {
+		s := &samples[i]
+		if err := w.fill(t, s, from); err != nil {
+			return err
+		}
+		if w.mode == Repair {
+			if err := w.repair(t, s, bad, from); err != nil {
 				return err
 			}
 		}
@@ -109,7 +117,7 @@ func (w *drawer) stream(s *Sample, purpose string) *rng.Stream {
 }
 
 // fill draws a sample's candidates where it has none or is to have others; the real reply goes to a random place.
-func (w *drawer) fill(t *Task, s *Sample, from ...[]source) error {
+func (w *drawer) fill(t *Task, s *Sample, from [][]source) error {
 	given := s.Candidates != nil
 	if given && w.mode != Redraw {
 		return nil
@@ -132,26 +140,26 @@ func (w *drawer) fill(t *Task, s *Sample, from ...[]source) error {
 	return nil
 }
 
-// repair replaces the distractors of a training turn that are held-out replies.
-func (w *drawer) repair(t *Task, s *Sample) error {
-	var bad []int
+// repair replaces the distractors that are in the set bad.
+func (w *drawer) repair(t *Task, s *Sample, bad map[string]bool, from [][]source) error {
+	var places []int
 	for i, c := range s.Candidates {
-		if w.heldOut[c] && c != s.reply() {
-			bad = append(bad, i)
+		if bad[c] && c != s.reply() {
+			places = append(places, i)
 		}
 	}
-	if len(bad) == 0 {
+	if len(places) == 0 {
 		return nil
 	}
-	drawn, err := w.draw(s, len(bad), s.Candidates, w.stream(s, "repair"), [][]source{w.pools.training})
+	drawn, err := w.draw(s, len(places), s.Candidates, w.stream(s, "repair"), from)
 	if err != nil {
 		return err
 	}
 	s.Candidates = slices.Clone(s.Candidates) // the dialogue keeps its own
-	for j, i := range bad {
+	for j, i := range places {
 		s.Candidates[i] = drawn[j]
 	}
-	t.Repaired += len(bad)
+	t.Repaired += len(places)
 	return nil
 }
 

@@ -3,7 +3,6 @@ package convai2
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -111,24 +110,45 @@ func TestValidationFileHygiene(t *testing.T) {
 	test := TaskOptions{Name: "test", File: "valid", Ranks: upTo(10), HeldOut: 2}
 	test.Distractors.Mode = Given
 	given := mustTasks(t, ds, k, test)
-	equal(t, []int{len(HeldOutReplies(given)), trainTurns(given), len(CheckDistractors(given, given))}, []int{154, 1055, -1})
+	equal(t, []int{len(HeldOutReplies(given)), trainTurns(given), len(CheckDistractors(given, given))}, []int{154, 1055, 187})
 
 	test.Distractors.Mode = ""
 	repaired := mustTasks(t, ds, k, test)
-	equal(t, []int{counted(repaired, repairs), len(CheckDistractors(repaired, repaired))}, []int{-1, 0})
+	equal(t, []int{counted(repaired, repairs), len(CheckDistractors(repaired, repaired))}, []int{187, 0})
 
 	retrain := TaskOptions{Name: "retrain", File: "valid", Ranks: upTo(40)[10:], HeldOut: 2}
 	retrain.Distractors.Mode = Given
 	leaky := mustTasks(t, ds, k, retrain)
-	equal(t, distinct(CheckDistractors(leaky, given)), 143)
+	equal(t, met(leaky, HeldOutReplies(given)), 143)
 
-	retrain.Distractors = Distractors{Mode: Redraw, Forbidden: HeldOutReplies(repaired)}
-	redrawn := mustTasks(t, ds, k, retrain)
-	both := slices.Concat(redrawn, repaired)
-	equal(t, []int{len(CheckDistractors(redrawn, both)), len(CheckSplits(both)), len(CheckPersonas(redrawn, repaired))}, []int{0, 0, 0})
-	for _, task := range redrawn {
-		equal(t, task.Drawn, len(task.Train)+len(task.HeldOut))
+	retrain.Distractors.Forbidden = HeldOutReplies(repaired)
+	for _, mode := range []Mode{Repair, Redraw} {
+		retrain.Distractors.Mode = mode
+		clean := mustTasks(t, ds, k, retrain)
+		both := slices.Concat(clean, repaired)
+		equal(t, []int{len(CheckDistractors(clean, both)), len(CheckSelection(clean, repaired)), len(CheckSplits(both)),
+			len(CheckPersonas(clean, repaired))}, []int{0, 0, 0, 0})
+		for _, task := range clean {
+			if mode == Redraw {
+				equal(t, task.Drawn, len(task.Train)+len(task.HeldOut))
+			}
+		}
 	}
+}
+
+// met counts the replies that any turn of the tasks, training or held out, has among its candidates.
+func met(tasks []Task, replies map[string]bool) int {
+	found := map[string]bool{}
+	for _, t := range tasks {
+		for _, s := range slices.Concat(t.Train, t.HeldOut) {
+			for _, c := range s.Candidates {
+				if replies[c] {
+					found[c] = true
+				}
+			}
+		}
+	}
+	return len(found)
 }
 
 func mustTasks(t *testing.T, ds []*Dialogue, k *Clustering, o TaskOptions) []Task {
@@ -150,16 +170,6 @@ func counted(tasks []Task, of func(Task) int) int {
 		n += of(t)
 	}
 	return n
-}
-
-// distinct counts the texts of violations.
-func distinct(vs []Violation) int {
-	texts := map[string]bool{}
-	for _, v := range vs {
-		_, text, _ := strings.Cut(v.What, "held-out reply ")
-		texts[text] = true
-	}
-	return len(texts)
 }
 
 // TestTrainPartHygiene: a real file without candidates.

@@ -29,12 +29,29 @@ func CheckDistractors(training, heldOut []Task) []Violation {
 	replies := HeldOutReplies(heldOut)
 	var found []Violation
 	for _, t := range training {
-		for _, s := range t.Train {
-			for i, c := range s.Candidates {
-				if replies[c] && c != s.reply() {
-					what := fmt.Sprintf("distractor %d is the held-out reply %s", i, quote(c))
-					found = append(found, Violation{t.Name, s.Dialogue, s.Turn, what})
-				}
+		found = append(found, scored(t.Name, t.Train, replies)...)
+	}
+	return found
+}
+
+// CheckSelection does the same for the held-out turns of retraining tasks, which train nothing but choose the checkpoint.
+// The test tasks must be others.
+func CheckSelection(retrain, test []Task) []Violation {
+	replies := HeldOutReplies(test)
+	var found []Violation
+	for _, t := range retrain {
+		found = append(found, scored(t.Name, t.HeldOut, replies)...)
+	}
+	return found
+}
+
+func scored(task string, samples []Sample, replies map[string]bool) []Violation {
+	var found []Violation
+	for _, s := range samples {
+		for i, c := range s.Candidates {
+			if replies[c] && c != s.reply() {
+				what := fmt.Sprintf("distractor %d is the held-out reply %s", i, quote(c))
+				found = append(found, Violation{task, s.Dialogue, s.Turn, what})
 			}
 		}
 	}

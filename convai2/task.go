@@ -16,7 +16,7 @@ type Task struct {
 	HeldOutDialogues []int
 	Train, HeldOut   []Sample
 	Drawn            int // samples whose candidates were drawn, not given
-	Repaired         int // given distractors of training turns that were replaced
+	Repaired         int // given distractors that were replaced
 }
 
 // TaskOptions say which tasks to make and how.

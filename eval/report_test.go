@@ -45,7 +45,8 @@ func folder(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-func TestReports(t *testing.T) {
+// studies are reports of every state a study can be in, and one whose names are attacks.
+func studies() map[string]*eval.Study {
 	hostile := fullStudy()
 	hostile.Title, hostile.Question = "<script>alert(1)</script>", `a "link" <a href="https://example.com">x</a> & NaN % @import url(x)`
 	hostile.Configuration = "url: https://example.com\nx: '</pre><img src=x>'"
@@ -58,9 +59,12 @@ func TestReports(t *testing.T) {
 	ended.Records = nil
 	curves := fullStudy()
 	curves.Records = nil
-	studies := map[string]*eval.Study{"full": fullStudy(), "unfinished": unfinished(), "nothing done": ended, "retraining alone": curves,
+	return map[string]*eval.Study{"full": fullStudy(), "unfinished": unfinished(), "nothing done": ended, "retraining alone": curves,
 		"empty": {}, "hostile": hostile, "two tasks": twoTasks()}
-	for name, s := range studies {
+}
+
+func TestReports(t *testing.T) {
+	for name, s := range studies() {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "a", "report")
 			if err := s.WriteReport(dir); err != nil {

@@ -152,7 +152,7 @@ func (s *Study) retrainingTable() Table {
 		Key: "retraining", Title: "Retraining runs (accuracies in %)",
 		Columns: columns("method|method", "seed|seed", "steps|steps", "loss|last loss", "epochs|epochs", "accuracy|acc., last", "best|acc., best",
 			"best_epoch|best epoch", "turns|held-out turns"),
-		Notes: []string{"Accuracy on held-out turns of the retraining tasks; adaptation never sees these tasks."},
+		Notes: []string{"Accuracy on held-out turns of the retraining tasks, one row a run."},
 	}
 	nan := math.NaN()
 	for _, c := range s.Curves {

@@ -75,7 +75,7 @@ func (c Cell) MarshalJSON() ([]byte, error) {
 // digits is a finite number for programs: ten significant digits, which all processors agree on.
 func (c Cell) digits() string {
 	if c.Number == math.Trunc(c.Number) && math.Abs(c.Number) < 1e15 {
-		return strconv.FormatFloat(c.Number, 'f', 0, 64)
+		return strconv.FormatFloat(c.Number+0, 'f', 0, 64) // + 0: a negative zero is a zero
 	}
 	return strconv.FormatFloat(c.Number, 'g', 10, 64)
 }

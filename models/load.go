@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -41,9 +40,10 @@ func Load(dir string) (*Folder, error) {
 		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
 	}
 	f := &Folder{Dir: dir, Config: config, Tensors: safetensors.Tensors{}}
-	if err := f.take(all); err != nil {
+	if err := f.take(all.tensors); err != nil {
 		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
 	}
+	f.Unused = slices.Sorted(slices.Values(append(f.Unused, all.others...)))
 	return f, nil
 }
 
@@ -97,61 +97,97 @@ func hasHead(c Config, named safetensors.Tensors) bool {
 	return false
 }
 
-// readWeights reads one file or all shards.
-func readWeights(dir string) (safetensors.Tensors, error) {
-	all, err := safetensors.Load(filepath.Join(dir, weightsFile))
-	if !missing(err) {
-		return all, err
-	}
-	shards, indexErr := readIndex(dir)
-	if missing(indexErr) {
-		return nil, fmt.Errorf("neither %s nor %s is there", weightsFile, indexFile)
-	}
-	if indexErr != nil {
-		return nil, indexErr
-	}
-	all = safetensors.Tensors{}
-	for _, shard := range shards {
-		part, err := safetensors.Load(filepath.Join(dir, shard))
-		if err != nil {
-			return nil, err
-		}
-		for name := range part {
-			if _, twice := all[name]; twice {
-				return nil, fmt.Errorf("%s: tensor %s is in another shard too", shard, name)
-			}
-		}
-		maps.Copy(all, part)
-	}
-	return all, nil
+// weights is what the files of a folder hold.
+type weights struct {
+	tensors safetensors.Tensors
+	others  []string // not of floats: buffers such as position_ids
 }
 
-// maxIndexBytes bounds an index; one of a model of a thousand layers has some megabytes.
-const maxIndexBytes = 64 << 20
+// add takes over the tensors of a file and closes it.
+func (w *weights) add(file *safetensors.File, name string) error {
+	defer file.Close()
+	part, err := file.Tensors()
+	if err != nil {
+		return err
+	}
+	for _, info := range file.Infos() {
+		if _, twice := w.tensors[info.Name]; twice {
+			return fmt.Errorf("%s: tensor %s is in another shard too", name, info.Name)
+		}
+		if !info.Floating() {
+			w.others = append(w.others, info.Name)
+		}
+	}
+	maps.Copy(w.tensors, part)
+	return nil
+}
+
+// readWeights reads one file or all shards.
+func readWeights(dir string) (*weights, error) {
+	w := &weights{tensors: safetensors.Tensors{}}
+	file, err := safetensors.Open(filepath.Join(dir, weightsFile))
+	if err == nil {
+		return w, w.add(file, weightsFile)
+	}
+	if !missing(err) {
+		return nil, err
+	}
+	shards, err := readIndex(dir)
+	if missing(err) {
+		return nil, fmt.Errorf("neither %s nor %s is there", weightsFile, indexFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w, w.addShards(dir, shards)
+}
+
+// addShards reads the files that an index names. Opened through an os.Root, no name and no link among them leads out
+// of the folder.
+func (w *weights) addShards(dir string, shards []string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, name := range shards {
+		// A named pipe would block in Open until someone writes to it.
+		if stat, err := root.Stat(name); err != nil {
+			return err
+		} else if !stat.Mode().IsRegular() {
+			return fmt.Errorf("%s: not a regular file", name)
+		}
+		file, err := root.Open(name)
+		if err != nil {
+			return err
+		}
+		shard, err := safetensors.NewFile(file, name)
+		if err != nil {
+			return err
+		}
+		if err := w.add(shard, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // readIndex lists the shards of a model. They must be plain names of files in the folder.
 func readIndex(dir string) ([]string, error) {
 	path := filepath.Join(dir, indexFile)
-	file, err := os.Open(path)
+	data, err := readBounded(path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	var index struct {
 		WeightMap map[string]string `json:"weight_map"`
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxIndexBytes+1))
-	if err == nil && len(data) > maxIndexBytes {
-		err = fmt.Errorf("more than %d bytes", maxIndexBytes)
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &index)
-	}
-	if err != nil {
+	if err := json.Unmarshal(data, &index); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	shards := map[string]bool{}
-	for tensor, shard := range index.WeightMap {
+	for _, tensor := range slices.Sorted(maps.Keys(index.WeightMap)) { // sorted, so that an error is always the same
+		shard := index.WeightMap[tensor]
 		if err := checkShard(shard); err != nil {
 			return nil, fmt.Errorf("reading %s: tensor %s: %w", path, tensor, err)
 		}

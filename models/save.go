@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,12 +14,26 @@ import (
 var tokenizerFiles = []string{"vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
 
 // Save writes a complete Hugging Face folder: configuration, weights and, where tokenizerDir is not empty, the tokenizer
-// files found there.
+// files found there. The encoder's tensors all have to be there, and the head's all or none.
 func Save(dir string, c Config, t safetensors.Tensors, tokenizerDir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := save(dir, c, t, tokenizerDir); err != nil {
+		return fmt.Errorf("saving the model %s: %w", dir, err)
+	}
+	return nil
+}
+
+func save(dir string, c Config, t safetensors.Tensors, tokenizerDir string) error {
+	f := Folder{Config: c, Tensors: safetensors.Tensors{}}
+	if err := f.take(t); err != nil {
 		return err
 	}
-	if err := c.WriteFile(filepath.Join(dir, "config.json")); err != nil {
+	if len(f.Unused) > 0 {
+		return fmt.Errorf("tensor %s is not one of the model's", f.Unused[0])
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	if err := describe(c, f.HasHead).WriteFile(filepath.Join(dir, "config.json")); err != nil {
 		return err
 	}
 	if err := safetensors.Save(filepath.Join(dir, weightsFile), t, map[string]string{"format": "pt"}); err != nil {
@@ -27,8 +42,42 @@ func Save(dir string, c Config, t safetensors.Tensors, tokenizerDir string) erro
 	if tokenizerDir == "" {
 		return nil
 	}
+	return copyTokenizer(dir, tokenizerDir)
+}
+
+// describe says in a configuration what the folder holds: which class, and float32 whatever it was read from. Hugging
+// Face casts to the type that stands there.
+func describe(c Config, head bool) Config {
+	class := "RobertaModel"
+	if head {
+		class = "RobertaForSequenceClassification"
+	}
+	c.set("architectures", []string{class})
+	named := false
+	for _, name := range []string{"dtype", "torch_dtype"} { // of releases from 5 on, and before
+		if _, ok := c.fields[name]; ok {
+			c.set(name, "float32")
+			named = true
+		}
+	}
+	if !named {
+		c.set("torch_dtype", "float32")
+	}
+	return c
+}
+
+// copyTokenizer copies the files that are there. A folder may be saved over itself.
+func copyTokenizer(dir, from string) error {
+	a, errA := os.Stat(dir)
+	b, errB := os.Stat(from)
+	if err := errors.Join(errA, errB); err != nil {
+		return fmt.Errorf("copying the tokenizer: %w", err)
+	}
+	if os.SameFile(a, b) {
+		return nil
+	}
 	for _, name := range tokenizerFiles {
-		if err := copyFile(filepath.Join(dir, name), filepath.Join(tokenizerDir, name)); err != nil && !missing(err) {
+		if err := copyFile(filepath.Join(dir, name), filepath.Join(from, name)); err != nil && !missing(err) {
 			return fmt.Errorf("copying the tokenizer: %w", err)
 		}
 	}

@@ -41,6 +41,28 @@ func write(t *testing.T, path, data string) {
 	}
 }
 
+var externalCases = []struct {
+	name    string
+	tensors [][]string
+	want    string // part of the error; empty: the data is ABCDEFGH
+}{
+	{"whole", [][]string{{"location=w.bin", "offset=4", "length=8", "checksum=x"}}, ""},
+	{"no length", [][]string{{"location=./w.bin", "offset=4"}}, ""},
+	{"shared", [][]string{{"location=w.bin", "offset=4"}, {"location=w.bin", "offset=4"}}, ""},
+	{"overlapping", [][]string{{"location=w.bin", "offset=4"}, {"location=w.bin", "offset=3"}}, "overlap"},
+	{"too short", [][]string{{"location=w.bin", "offset=5"}}, "12 bytes, want 8 from byte 5"},
+	{"far offset", [][]string{{"location=w.bin", "offset=9223372036854775807"}}, "12 bytes"},
+	{"negative offset", [][]string{{"location=w.bin", "offset=-4"}}, `"-4"`},
+	{"no number", [][]string{{"location=w.bin", "offset=four"}}, `"four"`},
+	{"other length", [][]string{{"location=w.bin", "length=4"}}, "4 bytes, want 2 float"},
+	{"no location", [][]string{{"offset=4"}}, "names no file"},
+	{"missing file", [][]string{{"location=gone.bin"}}, "gone.bin"},
+	{"folder", [][]string{{"location=."}}, "not a file"},
+	{"outside", [][]string{{"location=../secret"}}, "escapes"},
+	{"absolute", [][]string{{"location=/etc/hostname"}}, "escapes"},
+	{"link to outside", [][]string{{"location=link"}}, "escapes"},
+}
+
 func TestExternalData(t *testing.T) {
 	outside := t.TempDir()
 	dir := filepath.Join(outside, "model")
@@ -52,28 +74,7 @@ func TestExternalData(t *testing.T) {
 	if err := os.Symlink(filepath.Join(outside, "secret"), filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	cases := []struct {
-		name    string
-		tensors [][]string
-		want    string // part of the error; empty: the data is ABCDEFGH
-	}{
-		{"whole", [][]string{{"location=w.bin", "offset=4", "length=8", "checksum=x"}}, ""},
-		{"no length", [][]string{{"location=./w.bin", "offset=4"}}, ""},
-		{"shared", [][]string{{"location=w.bin", "offset=4"}, {"location=w.bin", "offset=4"}}, ""},
-		{"overlapping", [][]string{{"location=w.bin", "offset=4"}, {"location=w.bin", "offset=3"}}, "overlap"},
-		{"too short", [][]string{{"location=w.bin", "offset=5"}}, "12 bytes, want 8 from byte 5"},
-		{"far offset", [][]string{{"location=w.bin", "offset=9223372036854775807"}}, "12 bytes"},
-		{"negative offset", [][]string{{"location=w.bin", "offset=-4"}}, `"-4"`},
-		{"no number", [][]string{{"location=w.bin", "offset=four"}}, `"four"`},
-		{"other length", [][]string{{"location=w.bin", "length=4"}}, "4 bytes, want 2 float"},
-		{"no location", [][]string{{"offset=4"}}, "names no file"},
-		{"missing file", [][]string{{"location=gone.bin"}}, "gone.bin"},
-		{"folder", [][]string{{"location=."}}, "not a file"},
-		{"outside", [][]string{{"location=../secret"}}, "escapes"},
-		{"absolute", [][]string{{"location=" + filepath.Join(outside, "secret")}}, "escapes"},
-		{"link to outside", [][]string{{"location=link"}}, "escapes"},
-	}
-	for _, c := range cases {
+	for _, c := range externalCases {
 		t.Run(c.name, func(t *testing.T) {
 			m, err := ReadFile(externalModel(t, dir, c.tensors...))
 			if c.want != "" {

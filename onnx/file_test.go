@@ -137,50 +137,55 @@ func onnxModel(edit func(*onnxpb.GraphProto)) *onnxpb.ModelProto {
 	return &onnxpb.ModelProto{IrVersion: proto.Int64(8), Graph: g, OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(17)}}}
 }
 
+// withAttr edits a graph to be one node with an attribute, withTensor to be one tensor.
+func withAttr(a *onnxpb.AttributeProto) func(*onnxpb.GraphProto) {
+	return func(g *onnxpb.GraphProto) {
+		g.Node = []*onnxpb.NodeProto{{Name: proto.String("branch"), OpType: proto.String("If"), Attribute: []*onnxpb.AttributeProto{a}}}
+	}
+}
+
+func withTensor(p *onnxpb.TensorProto) func(*onnxpb.GraphProto) {
+	return func(g *onnxpb.GraphProto) {
+		p.Name = proto.String("weight")
+		g.Initializer = []*onnxpb.TensorProto{p}
+	}
+}
+
+var floatType = proto.Int32(int32(Float))
+
+var refusals = []struct {
+	name string
+	edit func(*onnxpb.GraphProto)
+	want []string // parts of the error
+}{
+	{"control flow", withAttr(&onnxpb.AttributeProto{Name: proto.String("then_branch"), Type: onnxpb.AttributeProto_GRAPH.Enum()}),
+		[]string{"branch", "If", "then_branch", "control flow"}},
+	{"attribute without tensor", withAttr(&onnxpb.AttributeProto{Type: onnxpb.AttributeProto_TENSOR.Enum()}), []string{"branch", "missing"}},
+	{"attribute of unknown kind", withAttr(&onnxpb.AttributeProto{}), []string{"branch", "UNDEFINED"}},
+	{"sparse tensor", func(g *onnxpb.GraphProto) {
+		g.SparseInitializer = []*onnxpb.SparseTensorProto{{Values: &onnxpb.TensorProto{Name: proto.String("holes")}}}
+	}, []string{"holes", "sparse"}},
+	{"sequence as input", func(g *onnxpb.GraphProto) {
+		g.Input = []*onnxpb.ValueInfoProto{{Name: proto.String("list"), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_SequenceType{}}}}
+	}, []string{"list", "not a tensor"}},
+	{"external data", withTensor(&onnxpb.TensorProto{DataType: floatType, DataLocation: onnxpb.TensorProto_EXTERNAL.Enum(),
+		ExternalData: []*onnxpb.StringStringEntryProto{{Key: proto.String("location"), Value: proto.String("w.bin")}}}), []string{"weight", "w.bin"}},
+	{"no type", withTensor(&onnxpb.TensorProto{}), []string{"weight", "undefined"}},
+	{"strings", withTensor(&onnxpb.TensorProto{DataType: proto.Int32(8)}), []string{"weight", "string"}},
+	{"type of the future", withTensor(&onnxpb.TensorProto{DataType: proto.Int32(17)}), []string{"weight", "element type 17"}},
+	{"segment", withTensor(&onnxpb.TensorProto{DataType: floatType, Segment: &onnxpb.TensorProto_Segment{}}), []string{"weight", "segment"}},
+	{"short data", withTensor(&onnxpb.TensorProto{DataType: floatType, Dims: []int64{2}, RawData: make([]byte, 4)}), []string{"weight", "4 bytes"}},
+	{"ragged data", withTensor(&onnxpb.TensorProto{DataType: floatType, Dims: []int64{1}, RawData: make([]byte, 5)}), []string{"weight", "5 bytes"}},
+	{"no data", withTensor(&onnxpb.TensorProto{DataType: floatType, Dims: []int64{1 << 40}}), []string{"weight", "0 bytes"}},
+	{"negative dimension", withTensor(&onnxpb.TensorProto{DataType: floatType, Dims: []int64{-1}}), []string{"weight", "negative"}},
+	{"overflowing dimensions", withTensor(&onnxpb.TensorProto{DataType: floatType, Dims: []int64{1 << 33, 1 << 33}}), []string{"weight", "counted"}},
+	{"data twice", withTensor(&onnxpb.TensorProto{DataType: floatType, Dims: []int64{1}, RawData: make([]byte, 4), FloatData: []float32{1}}), []string{"weight", "twice"}},
+	{"data in the wrong field", withTensor(&onnxpb.TensorProto{DataType: floatType, Dims: []int64{1}, Int64Data: []int64{1}}), []string{"weight", "field"}},
+	{"element out of range", withTensor(&onnxpb.TensorProto{DataType: proto.Int32(int32(Int8)), Dims: []int64{2}, Int32Data: []int32{1, 128}}), []string{"weight", "element 1", "128"}},
+}
+
 func TestUnmarshalRefuses(t *testing.T) {
-	node := func(a *onnxpb.AttributeProto) func(*onnxpb.GraphProto) {
-		return func(g *onnxpb.GraphProto) {
-			g.Node = []*onnxpb.NodeProto{{Name: proto.String("branch"), OpType: proto.String("If"), Attribute: []*onnxpb.AttributeProto{a}}}
-		}
-	}
-	tensor := func(p *onnxpb.TensorProto) func(*onnxpb.GraphProto) {
-		return func(g *onnxpb.GraphProto) {
-			p.Name = proto.String("weight")
-			g.Initializer = []*onnxpb.TensorProto{p}
-		}
-	}
-	float := proto.Int32(int32(Float))
-	cases := []struct {
-		name string
-		edit func(*onnxpb.GraphProto)
-		want []string // parts of the error
-	}{
-		{"control flow", node(&onnxpb.AttributeProto{Name: proto.String("then_branch"), Type: onnxpb.AttributeProto_GRAPH.Enum()}),
-			[]string{"branch", "If", "then_branch", "control flow"}},
-		{"attribute without tensor", node(&onnxpb.AttributeProto{Type: onnxpb.AttributeProto_TENSOR.Enum()}), []string{"branch", "missing"}},
-		{"attribute of unknown kind", node(&onnxpb.AttributeProto{}), []string{"branch", "UNDEFINED"}},
-		{"sparse tensor", func(g *onnxpb.GraphProto) {
-			g.SparseInitializer = []*onnxpb.SparseTensorProto{{Values: &onnxpb.TensorProto{Name: proto.String("holes")}}}
-		}, []string{"holes", "sparse"}},
-		{"sequence as input", func(g *onnxpb.GraphProto) {
-			g.Input = []*onnxpb.ValueInfoProto{{Name: proto.String("list"), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_SequenceType{}}}}
-		}, []string{"list", "not a tensor"}},
-		{"external data", tensor(&onnxpb.TensorProto{DataType: float, DataLocation: onnxpb.TensorProto_EXTERNAL.Enum(),
-			ExternalData: []*onnxpb.StringStringEntryProto{{Key: proto.String("location"), Value: proto.String("w.bin")}}}), []string{"weight", "w.bin"}},
-		{"no type", tensor(&onnxpb.TensorProto{}), []string{"weight", "undefined"}},
-		{"strings", tensor(&onnxpb.TensorProto{DataType: proto.Int32(8)}), []string{"weight", "string"}},
-		{"type of the future", tensor(&onnxpb.TensorProto{DataType: proto.Int32(17)}), []string{"weight", "element type 17"}},
-		{"segment", tensor(&onnxpb.TensorProto{DataType: float, Segment: &onnxpb.TensorProto_Segment{}}), []string{"weight", "segment"}},
-		{"short data", tensor(&onnxpb.TensorProto{DataType: float, Dims: []int64{2}, RawData: make([]byte, 4)}), []string{"weight", "4 bytes"}},
-		{"ragged data", tensor(&onnxpb.TensorProto{DataType: float, Dims: []int64{1}, RawData: make([]byte, 5)}), []string{"weight", "5 bytes"}},
-		{"no data", tensor(&onnxpb.TensorProto{DataType: float, Dims: []int64{1 << 40}}), []string{"weight", "0 bytes"}},
-		{"negative dimension", tensor(&onnxpb.TensorProto{DataType: float, Dims: []int64{-1}}), []string{"weight", "negative"}},
-		{"overflowing dimensions", tensor(&onnxpb.TensorProto{DataType: float, Dims: []int64{1 << 33, 1 << 33}}), []string{"weight", "counted"}},
-		{"data twice", tensor(&onnxpb.TensorProto{DataType: float, Dims: []int64{1}, RawData: make([]byte, 4), FloatData: []float32{1}}), []string{"weight", "twice"}},
-		{"data in the wrong field", tensor(&onnxpb.TensorProto{DataType: float, Dims: []int64{1}, Int64Data: []int64{1}}), []string{"weight", "field"}},
-		{"element out of range", tensor(&onnxpb.TensorProto{DataType: proto.Int32(int32(Int8)), Dims: []int64{2}, Int32Data: []int32{1, 128}}), []string{"weight", "element 1", "128"}},
-	}
-	for _, c := range cases {
+	for _, c := range refusals {
 		t.Run(c.name, func(t *testing.T) { refused(t, onnxModel(c.edit), c.want) })
 	}
 }

@@ -221,8 +221,12 @@ func (s *site) has(i int) bool { return s.Input(i) != "" }
 // numbers is the elements of an integer input, nil where they are not known.
 func (s *site) numbers(i int) []number { return s.ints[s.Input(i)] }
 
-// set records output i, if the node has it.
+// set records output i, if the node has it. Ranks beyond all use, which a hostile graph can double with every node, are
+// forgotten.
 func (s *site) set(i int, t DType, shape Shape) {
+	if len(shape) > maxRank {
+		shape = nil
+	}
 	if name := s.Output(i); name != "" {
 		s.Values[name] = ValueInfo{Name: name, Type: t, Shape: shape}
 	}

@@ -20,16 +20,8 @@ func matMul(s *site) error {
 		return fmt.Errorf("%v x %v: a scalar is no matrix", a, b)
 	}
 	vectorA, vectorB := len(a) == 1, len(b) == 1
-	if vectorA {
-		a = Shape{{Size: 1}, a[0]}
-	} else if s.Int("transA", 0) != 0 {
-		a = swapLast(a)
-	}
-	if vectorB {
-		b = Shape{b[0], {Size: 1}}
-	} else if s.Int("transB", 0) != 0 {
-		b = swapLast(b)
-	}
+	a = asMatrix(a, Shape{{Size: 1}, a[0]}, s.Int("transA", 0) != 0)
+	b = asMatrix(b, Shape{b[0], {Size: 1}}, s.Int("transB", 0) != 0)
 	i, j := len(a)-2, len(b)-2
 	if _, ok := sameDim(a[i+1], b[j]); !ok {
 		return fmt.Errorf("%v x %v: the inner dimensions %v and %v differ", s.shape(0), s.shape(1), a[i+1], b[j])
@@ -46,6 +38,17 @@ func matMul(s *site) error {
 	}
 	s.set(0, t, out)
 	return nil
+}
+
+// asMatrix is a factor's shape as it is multiplied: a vector as a row or column, matrices perhaps transposed.
+func asMatrix(s, vector Shape, transposed bool) Shape {
+	if len(s) == 1 {
+		return vector
+	}
+	if transposed {
+		return swapLast(s)
+	}
+	return s
 }
 
 func swapLast(s Shape) Shape {

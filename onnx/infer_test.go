@@ -35,7 +35,7 @@ type inferCase struct {
 }
 
 func inferCases() []inferCase {
-	return slices.Concat(elementwiseCases(), matMulCases(), layoutCases(), selectCases(), valuesCases())
+	return slices.Concat(elementwiseCases, matMulCases, layoutCases, selectCases, valuesCases)
 }
 
 // model builds the case's graph, whose output is the value that is looked at.
@@ -67,43 +67,44 @@ func TestInfer(t *testing.T) {
 	}
 }
 
+var conflicts = []struct {
+	name  string
+	build func(*Builder) string
+	want  string // part of the error
+}{
+	{"inner dimensions", func(b *Builder) string { return on(b, "MatMul", in(b, 2, 3), in(b, 4, 5)) }, "inner dimensions 3 and 4"},
+	{"scalar factor", func(b *Builder) string { return on(b, "MatMul", in(b), in(b, 4, 5)) }, "scalar"},
+	{"Gemm", func(b *Builder) string { return on(b, "Gemm", in(b, 2, 3), in(b, 4, 5)) }, "inner dimensions 3 and 4"},
+	{"Gemm of vectors", func(b *Builder) string { return on(b, "Gemm", in(b, 3), in(b, 3, 5)) }, "not a matrix"},
+	{"Gemm's bias", func(b *Builder) string { return on(b, "Gemm", in(b, 2, 3), in(b, 3, 5), in(b, 4)) }, "[4]"},
+	{"broadcast", func(b *Builder) string { return on(b, "Add", in(b, 2, 3), in(b, 4)) }, "do not broadcast"},
+	{"types", func(b *Builder) string { return on(b, "Add", in(b, 2), ints(b, 2)) }, "is float, but"},
+	{"Where's types", func(b *Builder) string { return on(b, "Where", b.Input("c", Bool, 2), in(b, 2), ints(b, 2)) }, "is float, but"},
+	{"Reshape", func(b *Builder) string { return on(b, "Reshape", in(b, 2, 3), b.Ints(7)) }, "6 elements"},
+	{"Reshape does not divide", func(b *Builder) string { return on(b, "Reshape", in(b, 2, 3), b.Ints(-1, 4)) }, "6 elements"},
+	{"Reshape with two open ends", func(b *Builder) string { return on(b, "Reshape", in(b, 2, 3), b.Ints(-1, -1)) }, "more than one"},
+	{"Reshape to less than nothing", func(b *Builder) string { return on(b, "Reshape", in(b, 2, 3), b.Ints(-2, 3)) }, "-2"},
+	{"Reshape copies what is not there", func(b *Builder) string { return on(b, "Reshape", in(b, 6), b.Ints(2, 0)) }, "copied"},
+	{"Transpose", func(b *Builder) string { return b.Op("Transpose", []string{in(b, 2, 3)}, IntsAttr("perm", 0, 0)) }, "perm"},
+	{"Transpose of another rank", func(b *Builder) string { return b.Op("Transpose", []string{in(b, 2, 3)}, IntsAttr("perm", 0)) }, "perm"},
+	{"Squeeze", func(b *Builder) string { return on(b, "Squeeze", in(b, 2, 3), b.Ints(0)) }, "not 1"},
+	{"Unsqueeze twice", func(b *Builder) string { return on(b, "Unsqueeze", in(b, 2), b.Ints(0, 0)) }, "twice"},
+	{"Concat", func(b *Builder) string { return join(b, in(b, 2, 3), in(b, 2, 4)) }, "does not join"},
+	{"Concat of another rank", func(b *Builder) string { return join(b, in(b, 2, 3), in(b, 2)) }, "does not join"},
+	{"axis", func(b *Builder) string { return b.Op("Gather", []string{in(b, 2), ints(b, 1)}, IntAttr("axis", 1)) }, "axis 1"},
+	{"index", func(b *Builder) string { return on(b, "Gather", on(b, "Shape", in(b, 2)), b.Int(1)) }, "index 1"},
+	{"step of 0", func(b *Builder) string { return on(b, "Slice", in(b, 2), b.Ints(0), b.Ints(1), b.Ints(0), b.Ints(0)) }, "step"},
+	{"slice of unequal lists", func(b *Builder) string { return on(b, "Slice", in(b, 2), b.Ints(0), b.Ints(1, 2)) }, "1 starts, 2 ends"},
+	{"GatherND", func(b *Builder) string { return on(b, "GatherND", in(b, 2), ints(b, 5, 2)) }, "addresses of 2"},
+	{"LayerNormalization", func(b *Builder) string { return on(b, "LayerNormalization", in(b, 2, 4), in(b, 3)) }, "[3]"},
+	{"Range without end", func(b *Builder) string { return on(b, "Range", b.Int(0), b.Int(1), b.Int(0)) }, "step"},
+	{"Constant without value", func(b *Builder) string { return b.Op("Constant", nil) }, "no value"},
+	{"dangling input", func(b *Builder) string { return on(b, "Relu", "nowhere") }, "nowhere"},
+}
+
 // TestInferConflicts: what can't fit is an error that names the node.
 func TestInferConflicts(t *testing.T) {
-	cases := []struct {
-		name  string
-		build func(*Builder) string
-		want  string // part of the error
-	}{
-		{"inner dimensions", func(b *Builder) string { return on(b, "MatMul", in(b, 2, 3), in(b, 4, 5)) }, "inner dimensions 3 and 4"},
-		{"scalar factor", func(b *Builder) string { return on(b, "MatMul", in(b), in(b, 4, 5)) }, "scalar"},
-		{"Gemm", func(b *Builder) string { return on(b, "Gemm", in(b, 2, 3), in(b, 4, 5)) }, "inner dimensions 3 and 4"},
-		{"Gemm of vectors", func(b *Builder) string { return on(b, "Gemm", in(b, 3), in(b, 3, 5)) }, "not a matrix"},
-		{"Gemm's bias", func(b *Builder) string { return on(b, "Gemm", in(b, 2, 3), in(b, 3, 5), in(b, 4)) }, "[4]"},
-		{"broadcast", func(b *Builder) string { return on(b, "Add", in(b, 2, 3), in(b, 4)) }, "do not broadcast"},
-		{"types", func(b *Builder) string { return on(b, "Add", in(b, 2), ints(b, 2)) }, "is float, but"},
-		{"Where's types", func(b *Builder) string { return on(b, "Where", b.Input("c", Bool, 2), in(b, 2), ints(b, 2)) }, "is float, but"},
-		{"Reshape", func(b *Builder) string { return on(b, "Reshape", in(b, 2, 3), b.Ints(7)) }, "6 elements"},
-		{"Reshape does not divide", func(b *Builder) string { return on(b, "Reshape", in(b, 2, 3), b.Ints(-1, 4)) }, "6 elements"},
-		{"Reshape with two open ends", func(b *Builder) string { return on(b, "Reshape", in(b, 2, 3), b.Ints(-1, -1)) }, "more than one"},
-		{"Reshape to less than nothing", func(b *Builder) string { return on(b, "Reshape", in(b, 2, 3), b.Ints(-2, 3)) }, "-2"},
-		{"Reshape copies what is not there", func(b *Builder) string { return on(b, "Reshape", in(b, 6), b.Ints(2, 0)) }, "copied"},
-		{"Transpose", func(b *Builder) string { return b.Op("Transpose", []string{in(b, 2, 3)}, IntsAttr("perm", 0, 0)) }, "perm"},
-		{"Transpose of another rank", func(b *Builder) string { return b.Op("Transpose", []string{in(b, 2, 3)}, IntsAttr("perm", 0)) }, "perm"},
-		{"Squeeze", func(b *Builder) string { return on(b, "Squeeze", in(b, 2, 3), b.Ints(0)) }, "not 1"},
-		{"Unsqueeze twice", func(b *Builder) string { return on(b, "Unsqueeze", in(b, 2), b.Ints(0, 0)) }, "twice"},
-		{"Concat", func(b *Builder) string { return join(b, in(b, 2, 3), in(b, 2, 4)) }, "does not join"},
-		{"Concat of another rank", func(b *Builder) string { return join(b, in(b, 2, 3), in(b, 2)) }, "does not join"},
-		{"axis", func(b *Builder) string { return b.Op("Gather", []string{in(b, 2), ints(b, 1)}, IntAttr("axis", 1)) }, "axis 1"},
-		{"index", func(b *Builder) string { return on(b, "Gather", on(b, "Shape", in(b, 2)), b.Int(1)) }, "index 1"},
-		{"step of 0", func(b *Builder) string { return on(b, "Slice", in(b, 2), b.Ints(0), b.Ints(1), b.Ints(0), b.Ints(0)) }, "step"},
-		{"slice of unequal lists", func(b *Builder) string { return on(b, "Slice", in(b, 2), b.Ints(0), b.Ints(1, 2)) }, "1 starts, 2 ends"},
-		{"GatherND", func(b *Builder) string { return on(b, "GatherND", in(b, 2), ints(b, 5, 2)) }, "addresses of 2"},
-		{"LayerNormalization", func(b *Builder) string { return on(b, "LayerNormalization", in(b, 2, 4), in(b, 3)) }, "[3]"},
-		{"Range without end", func(b *Builder) string { return on(b, "Range", b.Int(0), b.Int(1), b.Int(0)) }, "step"},
-		{"Constant without value", func(b *Builder) string { return b.Op("Constant", nil) }, "no value"},
-		{"dangling input", func(b *Builder) string { return on(b, "Relu", "nowhere") }, "nowhere"},
-	}
-	for _, c := range cases {
+	for _, c := range conflicts {
 		t.Run(c.name, func(t *testing.T) {
 			b := NewBuilder(&Graph{})
 			c.build(b)

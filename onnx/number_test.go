@@ -5,42 +5,44 @@ import (
 	"testing"
 )
 
+var symA, symB = symbolic("a"), symbolic("b")
+
+var numberCases = []struct {
+	name string
+	got  number
+	want string // "" is unknown
+}{
+	{"zero", constant(0), "0"},
+	{"product sorts", symB.times(symA), "a*b"},
+	{"coefficient first", symA.times(constant(3)).times(symB), "3*a*b"},
+	{"sum", symB.plus(constant(2)).plus(symA), "a + b + 2"},
+	{"difference", symA.minus(constant(1)), "a - 1"},
+	{"cancels", symA.plus(symB).minus(symA), "b"},
+	{"nothing left", symA.minus(symA), "0"},
+	{"distributes", symA.plus(constant(1)).times(symB.plus(constant(1))), "a + a*b + b + 1"},
+	{"divides", symA.times(symB).times(constant(6)).over(symB.times(constant(2))), "3*a"},
+	{"divides a sum", symA.times(constant(4)).plus(constant(2)).over(constant(2)), "2*a + 1"},
+	{"does not divide", symA.over(constant(2)), ""},
+	{"does not divide by a symbol", symA.over(symB), ""},
+	{"rounds plain integers toward zero", constant(-7).over(constant(2)), "-3"},
+	{"by zero", symA.over(constant(0)), ""},
+	{"unknown spreads", symA.times(nil).plus(constant(1)), ""},
+	{"times zero", symA.times(constant(0)), "0"},
+	{"too large a product", constant(math.MaxInt64).times(constant(2)), ""},
+	{"too large a sum", constant(math.MaxInt64).plus(constant(1)), ""},
+	{"too large a quotient", constant(math.MinInt64).over(constant(-1)), ""},
+	{"least integer", constant(math.MinInt64), "-9223372036854775808"},
+	{"reads a product", symbolic("rows*length"), "length*rows"},
+	{"reads a sum", symbolic("past+2*b - c + 1"), "2*b - c + past + 1"},
+	{"hyphen is part of a name", symbolic("seq-len"), "seq-len"},
+	{"brackets are opaque", symbolic("floor(a*b)"), "floor(a*b)"},
+	{"broken sums are names", symbolic("a++b"), "a++b"},
+	{"sizes are no symbols", symbolic("12"), ""},
+	{"no name", symbolic(""), ""},
+}
+
 func TestNumber(t *testing.T) {
-	a, b, n := symbolic("a"), symbolic("b"), constant
-	cases := []struct {
-		name string
-		got  number
-		want string // "" is unknown
-	}{
-		{"zero", n(0), "0"},
-		{"product sorts", b.times(a), "a*b"},
-		{"coefficient first", a.times(n(3)).times(b), "3*a*b"},
-		{"sum", b.plus(n(2)).plus(a), "a + b + 2"},
-		{"difference", a.minus(n(1)), "a - 1"},
-		{"cancels", a.plus(b).minus(a), "b"},
-		{"nothing left", a.minus(a), "0"},
-		{"distributes", a.plus(n(1)).times(b.plus(n(1))), "a + a*b + b + 1"},
-		{"divides", a.times(b).times(n(6)).over(b.times(n(2))), "3*a"},
-		{"divides a sum", a.times(n(4)).plus(n(2)).over(n(2)), "2*a + 1"},
-		{"does not divide", a.over(n(2)), ""},
-		{"does not divide by a symbol", a.over(b), ""},
-		{"rounds plain integers toward zero", n(-7).over(n(2)), "-3"},
-		{"by zero", a.over(n(0)), ""},
-		{"unknown spreads", a.times(nil).plus(n(1)), ""},
-		{"times zero", a.times(n(0)), "0"},
-		{"too large a product", n(math.MaxInt64).times(n(2)), ""},
-		{"too large a sum", n(math.MaxInt64).plus(n(1)), ""},
-		{"too large a quotient", n(math.MinInt64).over(n(-1)), ""},
-		{"least integer", n(math.MinInt64), "-9223372036854775808"},
-		{"reads a product", symbolic("rows*length"), "length*rows"},
-		{"reads a sum", symbolic("past+2*b - c + 1"), "2*b - c + past + 1"},
-		{"hyphen is part of a name", symbolic("seq-len"), "seq-len"},
-		{"brackets are opaque", symbolic("floor(a*b)"), "floor(a*b)"},
-		{"broken sums are names", symbolic("a++b"), "a++b"},
-		{"sizes are no symbols", symbolic("12"), ""},
-		{"no name", symbolic(""), ""},
-	}
-	for _, c := range cases {
+	for _, c := range numberCases {
 		t.Run(c.name, func(t *testing.T) {
 			if got := c.got.String(); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)

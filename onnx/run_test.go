@@ -76,19 +76,10 @@ func runs(t *testing.T, m *onnx.Model) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m = m.Clone()
-	m.Graph.Outputs = nil
+	m = showAll(m, info)
 	fetches := map[string]*ort.Tensor{}
-	for _, n := range m.Graph.Nodes {
-		for _, o := range n.Outputs {
-			if t := info[o].Type; o != "" && t != onnx.Float16 && t != onnx.Uint8 { // which Go can't fetch
-				m.Graph.Outputs = append(m.Graph.Outputs, info[o])
-				fetches[o] = nil
-			}
-		}
-	}
-	if len(m.Graph.Inputs) == 0 { // which ort does not run
-		m.Graph.Inputs = []onnx.ValueInfo{{Name: "unused", Type: onnx.Float, Shape: onnx.Dims(1)}}
+	for _, v := range m.Graph.Outputs {
+		fetches[v.Name] = nil
 	}
 	s, err := ort.OpenModel(m, ort.Options{Threads: 1})
 	if err != nil {
@@ -110,6 +101,23 @@ func runs(t *testing.T, m *onnx.Model) error {
 		fetches[name].Close()
 	}
 	return nil
+}
+
+// showAll makes a copy of the model of which every value is an output, but for types that Go can't fetch.
+func showAll(m *onnx.Model, info map[string]onnx.ValueInfo) *onnx.Model {
+	m = m.Clone()
+	m.Graph.Outputs = nil
+	for _, n := range m.Graph.Nodes {
+		for _, o := range n.Outputs {
+			if t := info[o].Type; o != "" && t != onnx.Float16 && t != onnx.Uint8 {
+				m.Graph.Outputs = append(m.Graph.Outputs, info[o])
+			}
+		}
+	}
+	if len(m.Graph.Inputs) == 0 { // which ort does not run
+		m.Graph.Inputs = []onnx.ValueInfo{{Name: "unused", Type: onnx.Float, Shape: onnx.Dims(1)}}
+	}
+	return m
 }
 
 // zeros is a tensor for an input.

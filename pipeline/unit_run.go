@@ -177,3 +177,22 @@ func (u *Unit) clearFailure() error {
 	}
 	return err
 }
+
+// Pending lists the units that [Experiment.Run] would execute.
+func (e *Experiment) Pending(only []string) ([]*Unit, error) {
+	chosen, err := e.choose(only)
+	if err != nil {
+		return nil, err
+	}
+	var pending []*Unit
+	for _, u := range chosen {
+		state, err := e.State(u)
+		if err != nil {
+			return nil, err
+		}
+		if state != Done {
+			pending = append(pending, u)
+		}
+	}
+	return pending, nil
+}

@@ -78,7 +78,10 @@ func object(dec *json.Decoder, field func(key string) error) error {
 		if err != nil {
 			return err
 		}
-		key := token.(string) // the decoder lets only strings stand here
+		key, ok := token.(string)
+		if !ok {
+			return fmt.Errorf("found %v where a key is due", token)
+		}
 		if seen[key] {
 			return fmt.Errorf("key %q comes twice", key)
 		}
@@ -106,19 +109,24 @@ func delim(dec *json.Decoder, want json.Delim) error {
 
 func parseMetadata(dec *json.Decoder) (map[string]string, error) {
 	metadata := map[string]string{}
-	err := object(dec, func(key string) error {
-		token, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		s, ok := token.(string)
-		if !ok {
-			return fmt.Errorf("found %v where a string is due", token)
-		}
-		metadata[key] = s
-		return nil
+	err := object(dec, func(key string) (err error) {
+		metadata[key], err = text(dec)
+		return err
 	})
 	return metadata, err
+}
+
+// text reads a string.
+func text(dec *json.Decoder) (string, error) {
+	token, err := dec.Token()
+	if err != nil {
+		return "", err
+	}
+	s, ok := token.(string)
+	if !ok {
+		return "", fmt.Errorf("found %v where a string is due", token)
+	}
+	return s, nil
 }
 
 // parseTensor reads the description of one tensor. Its Bytes agree with shape and type when it returns.
@@ -129,10 +137,7 @@ func parseTensor(dec *json.Decoder, name string) (Info, error) {
 	err := object(dec, func(key string) (err error) {
 		switch key {
 		case "dtype":
-			var token json.Token
-			if token, err = dec.Token(); err == nil {
-				info.DType, _ = token.(string)
-			}
+			info.DType, err = text(dec)
 		case "shape":
 			haveShape = true
 			info.Shape, err = sizes(dec)

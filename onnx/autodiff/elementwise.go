@@ -19,14 +19,32 @@ func sub(b *builder, _ *onnx.Node, dy value, i int) value {
 	return b.neg(dy)
 }
 
-// y = x*z: dx = dy*z. A factor that was cast from a mask of booleans is read from the mask itself: a float copy of
-// it, four times the size, need not live until here.
+// y = x*z: dx = dy*z. A z that was made of a mask of booleans is made of it again: z has four times its size, and would
+// otherwise stay in memory until here.
 func mul(b *builder, n *onnx.Node, dy value, i int) value {
-	factor := n.Input(1 - i)
-	if from := b.producers[factor]; from != nil && from.Op == "Cast" && b.info[from.Input(0)].Type == onnx.Bool {
-		return b.only(from.Input(0), dy)
+	z := n.Input(1 - i)
+	if again := b.ofMask(z); again != "" {
+		return b.mul(dy, again)
 	}
-	return b.mul(dy, factor)
+	return b.mul(dy, z)
+}
+
+// ofMask computes z once more if it is a mask of booleans cast to numbers, scaled or not, as dropout has it; else it is
+// empty. The detour by bytes keeps ONNX Runtime from finding that z is there already.
+func (b *builder) ofMask(z value) value {
+	n := b.producers[z]
+	switch {
+	case n == nil || n.Domain != "":
+	case n.Op == "Cast" && b.info[n.Input(0)].Type == onnx.Bool:
+		return b.cast(b.cast(n.Input(0), onnx.Uint8), b.typeOf(z))
+	case n.Op == "Mul":
+		if _, isNumber := b.number(n.Input(1)); isNumber {
+			if mask := b.ofMask(n.Input(0)); mask != "" {
+				return b.mul(mask, n.Input(1))
+			}
+		}
+	}
+	return ""
 }
 
 // y = x/z: dx = dy/z, dz = -y*dy/z.

@@ -21,7 +21,7 @@ func TestScratchSpeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.HiddenSize, cfg.NumAttentionHeads, cfg.IntermediateSize, cfg.NumHiddenLayers, cfg.VocabSize = 768, 12, 3072, 1, 1000
+	cfg.HiddenSize, cfg.NumAttentionHeads, cfg.IntermediateSize, cfg.NumHiddenLayers, cfg.VocabSize = 768, 12, 3072, 2, 1000
 	p := 0.0
 	if os.Getenv("DROP") != "" {
 		p = 0.1
@@ -117,7 +117,7 @@ func TestScratchSpeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var times []float64
-	for range 9 {
+	for range 1 {
 		out := map[string]*ort.Tensor{"loss": nil}
 		for _, g := range gs {
 			out[g.Output] = nil
@@ -135,5 +135,5 @@ func TestScratchSpeed(t *testing.T) {
 	s.Close()
 	b, _ := os.ReadFile("/proc/self/status")
 	i := strings.Index(string(b), "VmHWM")
-	fmt.Printf("best %.0f median %.0f ms %s\n", times[0], times[4], strings.SplitN(string(b[i:]), "\n", 2)[0])
+	fmt.Printf("best %.0f median %.0f ms %s\n", times[0], times[0], strings.SplitN(string(b[i:]), "\n", 2)[0])
 }

@@ -92,73 +92,31 @@ func TestScratchMicro(t *testing.T) {
 		}},
 		{"dy*x", func(b *builder, x, dy, mask, s string) string { return b.mul(dy, x) }},
 	})
-	run("gelu", 2048, 3072, []variant{
-		{"now", func(b *builder, x, dy, mask, s string) string { return b.mul(dy, geluSlope(b, x)) }},
-		{"plain", func(b *builder, x, dy, mask, s string) string {
-			u := b.times(x, 0.70710678)
-			phi := b.add(b.times(b.op("Erf", u), 0.5), b.num(0.5))
-			return b.mul(dy, b.add(phi, b.mul(x, b.times(b.exp(b.times(b.square(x), -0.5)), 0.39894228))))
-		}},
-		{"hs, neg", func(b *builder, x, dy, mask, s string) string {
-			u := b.times(x, 0.70710678)
-			phi := b.with("HardSigmoid", []value{b.op("Erf", u)}, onnx.FloatAttr("alpha", 0.5), onnx.FloatAttr("beta", 0.5))
-			return b.mul(dy, b.add(phi, b.mul(b.times(u, 0.5641896), b.exp(b.neg(b.square(u))))))
-		}},
-		{"forward gelu", func(b *builder, x, dy, mask, s string) string { return b.op("Gelu", x) }},
-		{"erf", func(b *builder, x, dy, mask, s string) string { return b.op("Erf", x) }},
-		{"mul", func(b *builder, x, dy, mask, s string) string { return b.mul(x, dy) }},
-		{"times", func(b *builder, x, dy, mask, s string) string { return b.times(x, 0.3) }},
-		{"hs", func(b *builder, x, dy, mask, s string) string {
-			return b.with("HardSigmoid", []value{x}, onnx.FloatAttr("alpha", 0.5), onnx.FloatAttr("beta", 0.5))
-		}},
-		{"exp", func(b *builder, x, dy, mask, s string) string { return b.exp(x) }},
-		{"div", func(b *builder, x, dy, mask, s string) string { return b.div(x, dy) }},
-	})
 	ln := func(b *builder, x string) (mean, r string) {
 		o := b.out.Node("", "LayerNormalization", []string{x, "s", "s"}, 3)
 		return o[1], o[2]
 	}
-	run("layernorm dx", 2048, 768, []variant{
-		{"forward only", func(b *builder, x, dy, mask, s string) string {
-			return b.op("LayerNormalization", x, s, s)
-		}},
-		{"now", func(b *builder, x, dy, mask, s string) string {
-			mean, r := ln(b, x)
-			h := b.mul(b.sub(x, mean), r)
-			g := b.mul(dy, s)
-			return b.mul(b.sub(b.sub(g, b.meanKeep(g, -1)), b.mul(h, b.meanKeep(b.mul(g, h), -1))), r)
-		}},
-		{"gemv", func(b *builder, x, dy, mask, s string) string {
-			mean, r := ln(b, x)
-			h := b.mul(b.sub(x, mean), r)
-			col := b.op("Reshape", b.div(s, b.num(768)), b.vec(768, 1))
-			m1 := b.matmul(dy, col)
-			m2 := b.matmul(b.mul(dy, h), col)
-			return b.mul(b.sub(b.sub(b.mul(dy, s), m1), b.mul(h, m2)), r)
-		}},
-		{"gemv, centred", func(b *builder, x, dy, mask, s string) string {
-			mean, r := ln(b, x)
-			h := b.sub(x, mean)
-			col := b.op("Reshape", b.div(s, b.num(768)), b.vec(768, 1))
-			m1 := b.matmul(dy, col)
-			m2 := b.mul(b.matmul(b.mul(dy, h), col), b.square(r))
-			return b.mul(b.sub(b.sub(b.mul(dy, s), m1), b.mul(h, m2)), r)
-		}},
-	})
-	run("softmax", 16*12*128, 128, []variant{
-		{"forward", func(b *builder, x, dy, mask, s string) string { return b.with("Softmax", []value{x}) }},
-		{"now", func(b *builder, x, dy, mask, s string) string {
-			return b.mul(b.sub(dy, b.sumKeep(b.mul(dy, x), -1)), x)
-		}},
-		{"matmul sum", func(b *builder, x, dy, mask, s string) string {
-			ones := b.filled(1, b.vec(128, 1))
-			return b.mul(b.sub(dy, b.matmul(b.mul(dy, x), ones)), x)
-		}},
-	})
-	run("bias", 2048, 3072, []variant{
-		{"reducesum", func(b *builder, x, dy, mask, s string) string { return b.add(x, b.sumDrop(dy, 0)) }},
-		{"gemm ones", func(b *builder, x, dy, mask, s string) string {
-			return b.add(x, b.op("Reshape", b.gemm(b.filled(1, b.vec(1, 2048)), dy, false, false, 1), b.vec(-1)))
-		}},
+	_ = ln
+	sat := func(b *builder, mask string) string {
+		return b.cast(b.cast(mask, onnx.Uint8), onnx.Float)
+	}
+	deq := func(b *builder, mask string) string {
+		u := b.cast(mask, onnx.Uint8)
+		return b.op("DequantizeLinear", u, b.num(c))
+	}
+	two := func(f func(b *builder, mask string) string, g func(b *builder, mask string) string) func(b *builder, x, dy, mask, s string) string {
+		return func(b *builder, x, dy, mask, s string) string {
+			y := b.mul(x, f(b, mask))
+			return b.mul(b.add(y, dy), g(b, mask))
+		}
+	}
+	plain := func(b *builder, mask string) string { return b.times(b.cast(mask, onnx.Float), c) }
+	run("fwd+bwd", 2048, 768, []variant{
+		{"cast", func(b *builder, x, dy, mask, s string) string { return b.cast(mask, onnx.Float) }},
+		{"deq", func(b *builder, x, dy, mask, s string) string { return deq(b, mask) }},
+		{"plain (kept)", two(plain, plain)},
+		{"plain, sat recomputed", two(plain, func(b *builder, mask string) string { return b.times(sat(b, mask), c) })},
+		{"deq kept", two(deq, deq)},
+		{"where dy*c", two(plain, func(b *builder, mask string) string { return b.where(mask, b.num(c), b.num(0)) })},
 	})
 }

@@ -34,6 +34,7 @@ type Case struct {
 	Length  int // tokens of a pair
 	Threads int
 	Repeats int
+	Profile string // start of the name of the engine's profile; empty: none
 }
 
 // Reading is what a case measured: medians over its repeats, and the quartiles of the ratio.
@@ -51,6 +52,7 @@ type Reading struct {
 
 // Sizes are the shapes that are measured.
 var Sizes = map[string]func() models.Config{
+	"demo":   func() models.Config { return roberta(64, 2, 4, 128) },
 	"minilm": func() models.Config { return roberta(384, 6, 12, 1536) },
 	"base":   func() models.Config { return roberta(768, 12, 12, 3072) },
 }
@@ -66,7 +68,7 @@ func roberta(hidden, layers, heads, intermediate int) models.Config {
 func Cases(size string, rows, length, threads, repeats int) ([]Case, error) {
 	shape, ok := Sizes[size]
 	if !ok {
-		return nil, fmt.Errorf("there is no size %q: minilm or base", size)
+		return nil, fmt.Errorf("there is no size %q: demo, minilm or base", size)
 	}
 	c := Case{Config: shape(), Rows: rows, Length: length, Threads: threads, Repeats: repeats}
 	variants := []struct {
@@ -141,7 +143,7 @@ func quantile(xs []float64, q float64) float64 {
 }
 
 func (c Case) prepare(ctx context.Context) (*step, error) {
-	spec := train.Spec{Config: c.Config, Trains: c.Trains, Threads: c.Threads, LoRADropout: c.Dropout,
+	spec := train.Spec{Config: c.Config, Trains: c.Trains, Threads: c.Threads, Profile: c.Profile, LoRADropout: c.Dropout,
 		Dropout: models.Dropout{Hidden: c.Dropout, Attention: c.Dropout, Head: c.Dropout}}
 	s := rng.New(1, "bench")
 	tensors := models.Initialise(c.Config, s)

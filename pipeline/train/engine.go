@@ -29,6 +29,7 @@ type Spec struct {
 	LoRADropout float64
 	Trains      Weights // the weights whose gradients are wanted; none: an engine that scores
 	Threads     int     // 0: all cores
+	Profile     string  // start of the name of a file with every operator's times, written on Close; empty: none
 }
 
 // Engine is one graph on ONNX Runtime. Weights are inputs, so one engine serves every task and every seed.
@@ -56,7 +57,7 @@ func NewEngine(spec Spec) (*Engine, error) {
 		}
 	}
 	e.graph = graph
-	e.session, err = ort.OpenModel(graph, ort.Options{Threads: spec.Threads})
+	e.session, err = ort.OpenModel(graph, ort.Options{Threads: spec.Threads, ProfilePrefix: spec.Profile})
 	if err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
 	}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"metalora/onnx/ort"
+	"metalora/pipeline/bench"
+	"metalora/pipeline/fault"
+)
+
+func (p *program) bench() *cobra.Command {
+	var sizes []string
+	var rows, length, threads, repeats int
+	var profile string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure steps of training and scoring against the engine's own matrix product",
+		Long: `Bench runs one turn of each kind of step, optimiser included, in turn with a MatMul of a layer's size, and prints the
+ratio of their rates of floating-point operations. A machine changes speed from minute to minute: only the ratio says anything.`,
+		Example: `  metalora bench --size minilm
+  metalora bench --size base --repeats 3 --json`,
+		Args: takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := ort.Start(""); err != nil {
+				return fault.Input(err)
+			}
+			if !asJSON {
+				p.printf("%s\n\n", bench.Machine(threads))
+			}
+			var readings []*bench.Reading
+			for _, size := range sizes {
+				cases, err := bench.Cases(size, rows, length, threads, repeats)
+				if err != nil {
+					return fault.Usage(err)
+				}
+				for _, c := range cases {
+					if profile != "" {
+						c.Profile = profile + strings.Map(plain, c.Name)
+					}
+					reading, err := bench.Measure(cmd.Context(), c)
+					if err != nil {
+						return err
+					}
+					readings = append(readings, reading)
+				}
+			}
+			if asJSON {
+				return json.NewEncoder(p.out).Encode(readings)
+			}
+			return bench.WriteTable(p.out, readings)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&sizes, "size", []string{"minilm", "base"}, "shapes to measure: demo, minilm, base")
+	f.IntVar(&rows, "rows", 20, "pairs of a turn")
+	f.IntVar(&length, "length", 96, "tokens of a pair")
+	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")
+	f.IntVar(&repeats, "repeats", 5, "readings of each case")
+	f.StringVar(&profile, "profile", "", "write the engine's profile of each case to a file that begins with `PREFIX`")
+	f.BoolVar(&asJSON, "json", false, "write the readings as JSON")
+	return cmd
+}
+
+// plain keeps what may stand in a file's name.
+func plain(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+		return r
+	}
+	return '-'
+}

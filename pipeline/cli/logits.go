@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"metalora/pipeline"
+	"metalora/pipeline/fault"
+)
+
+func (p *program) logits() *cobra.Command {
+	var model, adapter, ids string
+	var threads int
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "logits --model DIR [--adapter DIR] --ids FILE",
+		Short: "Run rows of token ids through a model",
+		Long: `Logits reads rows of token ids, a line each: [0,…,2], or {"ids":[…]}. It writes a line of logits for each. Every id stands
+under mask 1, pads too. A model without a classification head is refused.`,
+		Example: `  metalora tokenize --model DIR --pair --json pairs.tsv > ids.jsonl
+  metalora logits --model DIR --adapter ADAPTER --ids ids.jsonl --json`,
+		Args: takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if model == "" || ids == "" {
+				return fault.Usage(errors.New("logits needs --model DIR and --ids FILE (see metalora logits --help)"))
+			}
+			in, name, err := p.open([]string{ids})
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			scorer, err := pipeline.OpenScorer(model, adapter, threads)
+			if err != nil {
+				return err
+			}
+			defer scorer.Close()
+			return eachLine(in, name, func(number int, line string) error {
+				row, err := parseRow(line)
+				if err != nil {
+					return fault.Input(fmt.Errorf("%s:%d: %w", name, number, err))
+				}
+				logits, err := scorer.Logits(cmd.Context(), row)
+				if err != nil {
+					return fmt.Errorf("%s:%d: %w", name, number, err)
+				}
+				if asJSON {
+					return p.json(logits)
+				}
+				p.printf("%v\n", logits)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&model, "model", "", "Hugging Face `folder`")
+	f.StringVar(&adapter, "adapter", "", "PEFT adapter `folder`")
+	f.StringVar(&ids, "ids", "", "`file` of rows, - for standard input")
+	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")
+	f.BoolVar(&asJSON, "json", false, "write a JSON list a line")
+	return cmd
+}
+
+// parseRow reads a row of ids, alone or with segment ids. RoBERTa has one segment, so they must be zero.
+func parseRow(line string) ([]int, error) {
+	row := struct{ IDs, Types []int }{}
+	var into any = &row.IDs
+	if data := bytes.TrimSpace([]byte(line)); len(data) > 0 && data[0] == '{' {
+		into = &row
+	}
+	decoder := json.NewDecoder(bytes.NewReader([]byte(line)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return nil, fmt.Errorf("want [id,…] or {\"ids\":[…]}: %w", err)
+	}
+	if row.Types != nil && len(row.Types) != len(row.IDs) {
+		return nil, fmt.Errorf("%d segment ids for %d ids", len(row.Types), len(row.IDs))
+	}
+	for i, t := range row.Types {
+		if t != 0 {
+			return nil, fmt.Errorf("segment id %d at %d: a RoBERTa has segment 0 alone", t, i)
+		}
+	}
+	return row.IDs, nil
+}

@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"metalora/adapters"
+	"metalora/models"
+	"metalora/models/safetensors"
+	"metalora/pipeline/fault"
+)
+
+func (p *program) model() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "model",
+		Short:   "Look at models and adapters",
+		Example: `  metalora model inspect models/roberta-base`,
+	}
+	cmd.AddCommand(p.modelInspect())
+	return chooser(cmd, needsVerb)
+}
+
+// inspection is what there is to say of a model's or adapter's files.
+type inspection struct {
+	Kind         string     `json:"kind"` // folder, safetensors, adapter
+	Architecture string     `json:"architecture"`
+	Parameters   int64      `json:"parameters"`
+	Tensors      []inTensor `json:"tensors"`
+	Trainable    bool       `json:"trainable"`
+	Blockers     []blocker  `json:"blockers"`
+	Notes        []string   `json:"notes"`
+}
+
+type inTensor struct {
+	Name  string `json:"name"`
+	DType string `json:"dtype"`
+	Shape []int  `json:"shape"`
+}
+
+// blocker is an operator that keeps a graph from being trained.
+type blocker struct {
+	Node string `json:"node"`
+	Op   string `json:"op"`
+	Why  string `json:"why"`
+}
+
+func (p *program) modelInspect() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "inspect PATH",
+		Short: "Show what a model folder, a .safetensors file or an adapter folder holds",
+		Long: `Inspect reads a Hugging Face model folder, a single .safetensors file or a PEFT adapter folder, checks it as a run would,
+and lists its tensors.`,
+		Example: `  metalora model inspect models/roberta-base
+  metalora model inspect runs/demo/units/adapt-…/adapter --json`,
+		Args: takes(0, "PATH"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, err := inspect(args[0])
+			if err != nil {
+				return fault.Input(err)
+			}
+			if asJSON {
+				return p.json(found)
+			}
+			return p.inspectionTable(found)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON document")
+	return cmd
+}
+
+func inspect(path string) (*inspection, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("looking at a model: %w", err)
+	}
+	if !info.IsDir() {
+		return inspectFile(path)
+	}
+	if _, err := os.Stat(filepath.Join(path, "adapter_config.json")); err == nil {
+		return inspectAdapter(path)
+	}
+	return inspectFolder(path)
+}
+
+func inspectFile(path string) (*inspection, error) {
+	if filepath.Ext(path) != ".safetensors" {
+		return nil, fmt.Errorf("looking at %s: neither a folder nor a .safetensors file", path)
+	}
+	found := &inspection{Kind: "safetensors", Blockers: []blocker{}, Notes: []string{"tensors alone: no graph, so nothing to train"}}
+	return found, found.addFile(path)
+}
+
+func inspectAdapter(dir string) (*inspection, error) {
+	a, err := adapters.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	found := &inspection{Kind: "adapter", Architecture: "LoRA", Trainable: true, Blockers: []blocker{},
+		Notes: []string{fmt.Sprintf("rank %d, alpha %g", a.LoRA.Rank, a.LoRA.Alpha), "base: " + a.Base}}
+	return found, found.addFile(filepath.Join(dir, "adapter_model.safetensors"))
+}
+
+func inspectFolder(dir string) (*inspection, error) {
+	f, err := models.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	found := &inspection{Kind: "folder", Architecture: "RobertaModel", Trainable: true, Blockers: []blocker{}, Notes: []string{}}
+	if f.HasHead {
+		found.Architecture = "RobertaForSequenceClassification"
+	} else {
+		found.Notes = append(found.Notes, "no classification head: training draws a fresh one")
+	}
+	if len(f.Unused) > 0 {
+		found.Notes = append(found.Notes, "not used: "+strings.Join(f.Unused, ", "))
+	}
+	files, err := weightFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		if err := found.addFile(file); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// weightFiles lists a folder's weights: one file, or the shards that an index stands beside.
+func weightFiles(dir string) ([]string, error) {
+	single := filepath.Join(dir, "model.safetensors")
+	if _, err := os.Stat(single); err == nil {
+		return []string{single}, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "model-") && strings.HasSuffix(e.Name(), ".safetensors") {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, nil
+}
+
+// addFile adds the tensors of a file, by their header alone.
+func (i *inspection) addFile(path string) error {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, t := range f.Infos() {
+		n, err := safetensors.Elements(t.Shape)
+		if err != nil {
+			return fmt.Errorf("%s: tensor %s: %w", path, t.Name, err)
+		}
+		i.Parameters += int64(n)
+		i.Tensors = append(i.Tensors, inTensor{t.Name, t.DType, append([]int{}, t.Shape...)})
+	}
+	slices.SortFunc(i.Tensors, func(a, b inTensor) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+func (p *program) inspectionTable(i *inspection) error {
+	p.printf("%s %s, %d parameters\n", i.Kind, i.Architecture, i.Parameters)
+	for _, note := range i.Notes {
+		p.printf("%s\n", note)
+	}
+	rows := [][]string{{"TENSOR", "TYPE", "SHAPE"}}
+	for _, t := range i.Tensors {
+		rows = append(rows, []string{t.Name, t.DType, fmt.Sprint(t.Shape)})
+	}
+	return p.table(rows...)
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"metalora/onnx/ort"
+	"metalora/pipeline"
+	"metalora/pipeline/fault"
+)
+
+func (p *program) run() *cobra.Command {
+	var x experiment
+	cmd := &cobra.Command{
+		Use:   "run CONFIG",
+		Short: "Run an experiment: every unit not yet done, then the report",
+		Long: `Run executes the units of an experiment that are not done, in order, and then writes the report. It can be stopped at
+any time (Ctrl-C saves the work) and goes on where it was when the same command is given again. More seeds, methods or
+tasks extend a run; a change of what finished units share is refused.`,
+		Example: `  metalora run configs/convai2.yaml --set model.path=models/roberta-base
+  metalora run configs/convai2.yaml --set seeds=[0] --only 'adapt sr*' --out runs/first`,
+		Args: takes(0, "CONFIG"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, err := x.open(args[0])
+			if err != nil {
+				return err
+			}
+			return p.execute(cmd.Context(), e, x.only)
+		},
+	}
+	x.flags(cmd)
+	return cmd
+}
+
+// execute runs what is not done and reports on what is.
+func (p *program) execute(ctx context.Context, e *pipeline.Experiment, only []string) error {
+	pending, err := e.Pending(only)
+	if err != nil {
+		return err
+	}
+	if len(pending) > 0 {
+		fmt.Fprintf(p.err, "%d of %d units to do in %s\n", len(pending), len(e.Units), e.Dir)
+		ex, err := executor(e.Config)
+		if err != nil {
+			return err
+		}
+		err = e.Run(ctx, ex, only, pipeline.NewProgress(p.err))
+		if err != nil && fault.Code(err) != fault.CodeNumbers {
+			return err
+		}
+		return errors.Join(err, p.publish(e))
+	}
+	return p.publish(e)
+}
+
+// executor starts the engine, so that a library that is missing or too old is found before any work.
+func executor(c *pipeline.Config) (pipeline.Executor, error) {
+	if err := ort.Start(""); err != nil {
+		return nil, fault.Input(err)
+	}
+	return pipeline.NewExecutor(c)
+}
+
+// publish writes the report of what is done and shows its tables.
+func (p *program) publish(e *pipeline.Experiment) error {
+	study, err := pipeline.Report(e)
+	if err != nil {
+		return err
+	}
+	if err := study.WriteReport(e.ReportDir()); err != nil {
+		return err
+	}
+	if err := study.Text(p.out); err != nil {
+		return err
+	}
+	p.printf("\nreport: %s\n", filepath.Join(e.ReportDir(), "index.html"))
+	return nil
+}

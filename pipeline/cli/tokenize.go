@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"metalora/pipeline/fault"
+	"metalora/tokenize"
+)
+
+// maxLine bounds a line of text to tokenize.
+const maxLine = 64 << 20
+
+func (p *program) tokenize() *cobra.Command {
+	var dir string
+	var pair, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "tokenize --model DIR [FILE]",
+		Short: "Turn lines of text into token ids",
+		Long: `Tokenize writes the ids of each line of FILE or standard input: <s> a </s>, and with --pair <s> a </s><s> b </s>. A line ends
+at the line feed alone, so a carriage return is text, and special tokens that stand in a text are text too.`,
+		Example: `  echo 'hello there' | metalora tokenize --model models/roberta-base --json
+  metalora tokenize --model models/roberta-base --pair pairs.tsv`,
+		Args: takes(1, "FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if dir == "" {
+				return fault.Usage(errors.New("tokenize needs --model DIR, a folder with a tokenizer"))
+			}
+			t, err := tokenize.Load(dir)
+			if err != nil {
+				return fault.Input(err)
+			}
+			in, name, err := p.open(args)
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			return eachLine(in, name, func(number int, line string) error {
+				ids, err := encode(t, line, pair)
+				if err != nil {
+					return fault.Input(fmt.Errorf("%s:%d: %w", name, number, err))
+				}
+				if asJSON {
+					return p.json(ids)
+				}
+				p.printf("%s\n", strings.Trim(fmt.Sprint(ids), "[]"))
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&dir, "model", "", "`folder` with the tokenizer's files; weights need not be there")
+	cmd.Flags().BoolVar(&pair, "pair", false, "lines have two columns with a tab between")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write a JSON list a line")
+	return cmd
+}
+
+func encode(t *tokenize.Tokenizer, line string, pair bool) ([]int, error) {
+	if !pair {
+		return t.Single(line), nil
+	}
+	columns := strings.Split(line, "\t")
+	if len(columns) != 2 {
+		return nil, fmt.Errorf("%d columns, want 2 with a tab between", len(columns))
+	}
+	return t.Pair(columns[0], columns[1]), nil
+}
+
+// eachLine calls a function with every line, numbered from 1. Only a line feed ends a line; the last one may lack it.
+func eachLine(r io.Reader, name string, line func(number int, text string) error) error {
+	in := bufio.NewReaderSize(r, 1<<16)
+	for number := 1; ; number++ {
+		text, err := readLine(in)
+		if errors.Is(err, io.EOF) && text == "" {
+			return nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fault.Input(fmt.Errorf("reading %s:%d: %w", name, number, err))
+		}
+		if err := line(number, strings.TrimSuffix(text, "\n")); err != nil {
+			return err
+		}
+	}
+}
+
+// readLine reads up to and with the next line feed.
+func readLine(in *bufio.Reader) (string, error) {
+	var line strings.Builder
+	for {
+		piece, err := in.ReadSlice('\n')
+		line.Write(piece)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line.String(), err
+		}
+		if line.Len() > maxLine {
+			return "", fmt.Errorf("the line has more than %d bytes", maxLine)
+		}
+	}
+}

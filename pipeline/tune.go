@@ -1,0 +1,180 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"metalora/convai2"
+	"metalora/eval"
+	"metalora/models"
+	"metalora/pipeline/fault"
+	"metalora/tokenize"
+)
+
+// TuneOptions say what to tune on what.
+type TuneOptions struct {
+	Model      string   // a Hugging Face folder, tokenizer included unless the settings name another
+	Data       string   // a dialogue file
+	Personas   string   // a persona map; "": dialogues with equal persona sentences are one persona's
+	Persona    int      // the persona's rank in the file, from 1; 0: all dialogues of the file together
+	AdapterOut string   // where the adapter goes; "": it is measured and thrown away
+	Sets       []string // overrides, as for an experiment: adapt.*, data.*, tasks.test.held_out, model.*, seeds
+}
+
+// TuneResult is what came of it. The metrics are of the held-out turns, after the last epoch.
+type TuneResult struct {
+	Adapter    string       `json:"adapter,omitempty"`
+	Family     string       `json:"family"`
+	Turns      int          `json:"turns"`
+	Parameters int          `json:"parameters"`
+	Steps      int          `json:"steps"`
+	Cut        int          `json:"cut"`
+	HeldOut    eval.Metrics `json:"held_out"`
+	Epochs     []eval.Epoch `json:"epochs"`
+}
+
+// tuneDefaults is the experiment that tuning is a part of: its second stage on one task.
+const tuneDefaults = `
+name: tune
+seeds: [0]
+data: {rules: clean}
+tasks: {retrain: {file: valid, ranks: [2]}, test: {file: valid, ranks: [1], held_out: 2}}
+retrain: {methods: [none]}
+adapt: {families: [lora-8]}
+`
+
+// TuneConfig is the configuration that options stand for.
+func TuneConfig(o TuneOptions) (*Config, error) {
+	personas := o.Personas
+	if personas == "" {
+		personas = NoPersonas
+	}
+	sets := []string{"data.valid=" + quoted(o.Data), "data.valid_personas=" + quoted(personas), "model.path=" + quoted(o.Model)}
+	c, err := Parse("tune", []byte(tuneDefaults), append(sets, o.Sets...))
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Adapt.Families) != 1 || len(c.Seeds) != 1 {
+		return nil, c.Problem("adapt.families", "tuning makes one adapter: name one family and one seed")
+	}
+	if c.Data.Folds != 1 {
+		return nil, c.Problem("data.folds", "tuning holds out one set of dialogues")
+	}
+	return c, nil
+}
+
+func quoted(path string) string { return fmt.Sprintf("%q", path) }
+
+// Tune fits one adapter, LoRA unless the settings say otherwise, to a file of dialogues; the last dialogues are held out.
+func Tune(ctx context.Context, o TuneOptions, p Progress) (*TuneResult, error) {
+	c, err := TuneConfig(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := free(o.AdapterOut); err != nil {
+		return nil, err
+	}
+	base, err := models.Load(c.Model.Path)
+	if err != nil {
+		return nil, fault.Input(fmt.Errorf("loading the model: %w", err))
+	}
+	e := &executor{config: c}
+	if e.tokenizer, err = tokenize.Load(c.Model.Tokenizer); err != nil {
+		return nil, fault.Input(err)
+	}
+	if err := checkVocabulary(base.Config, e.tokenizer, c.Model.Path); err != nil {
+		return nil, err
+	}
+	task, err := tuneTask(c, o)
+	if err != nil {
+		return nil, err
+	}
+	return e.tune(ctx, base, task, o, p)
+}
+
+// free refuses to write an adapter over something that is there.
+func free(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return fault.Usage(fmt.Errorf("writing the adapter: %w", err))
+	}
+	return fault.Usage(fmt.Errorf("writing the adapter: %s is there and not empty; name another folder", dir))
+}
+
+// tuneTask makes the one task: a persona's dialogues or all of them.
+func tuneTask(c *Config, o TuneOptions) (convai2.Task, error) {
+	m := &material{config: c, dialogues: map[string][]*convai2.Dialogue{}, clusters: map[string]*convai2.Clustering{}}
+	maps, err := m.read()
+	if err != nil {
+		return convai2.Task{}, fault.Input(err)
+	}
+	set, rank := c.Tasks.Test, o.Persona
+	clusters := everything(m.dialogues[set.File], set.HeldOut)
+	if rank > 0 {
+		clusters, err = convai2.Clusters(m.dialogues[set.File], maps[set.File], convai2.Rules(c.Data.Rules), convai2.Match(c.Data.Match), set.HeldOut)
+		if err != nil {
+			return convai2.Task{}, fault.Input(fmt.Errorf("sorting the dialogues of %s into personas: %w", o.Data, err))
+		}
+	}
+	m.clusters[stageTest] = clusters
+	options := m.options(stageTest, set)
+	options.Name, options.Ranks = "tune", Ranks{max(rank, 1)}
+	tasks, err := m.tasks(options, stageTest, set)
+	if err != nil {
+		return convai2.Task{}, err
+	}
+	_, err = m.check(nil, tasks)
+	return tasks[0], err
+}
+
+// everything is one cluster of all dialogues.
+func everything(ds []*convai2.Dialogue, heldOut int) *convai2.Clustering {
+	all := convai2.Cluster{Rank: 1}
+	for i, d := range ds {
+		all.Dialogues = append(all.Dialogues, i)
+		all.Samples += len(d.Turns)
+	}
+	return &convai2.Clustering{Ranked: []convai2.Cluster{all}, Rules: convai2.Clean, HeldOut: heldOut}
+}
+
+func (e *executor) tune(ctx context.Context, base *models.Folder, task convai2.Task, o TuneOptions, p Progress) (*TuneResult, error) {
+	c := e.config
+	tasks, cut, err := e.encodeAll([]convai2.Task{task}, c.Data.Turns.Test, base.Config)
+	if err != nil {
+		return nil, err
+	}
+	scratch, err := os.MkdirTemp("", "metalora-tune-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(scratch)
+	a := adaptation{config: c, base: base, family: c.Adapt.Families[0], seed: uint64(c.Seeds[0])}
+	p.Start(fmt.Sprintf("tune %s on %s", a.family, o.Data))
+	r := &Result{Cut: cut}
+	own, err := a.train(ctx, tasks[0], r, scratch, p)
+	p.End(err)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: nothing was written", fault.Stopped)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.AdapterOut != "" {
+		if err := os.MkdirAll(o.AdapterOut, 0o777); err != nil {
+			return nil, fmt.Errorf("writing the adapter: %w", err)
+		}
+		if err := a.save(o.AdapterOut, o.Model, own); err != nil {
+			return nil, err
+		}
+	}
+	return &TuneResult{Adapter: o.AdapterOut, Family: a.family, Turns: r.TrainTurns, Parameters: r.Parameters, Steps: r.Steps, Cut: r.Cut,
+		HeldOut: r.Epochs[len(r.Epochs)-1].HeldOut, Epochs: r.Epochs}, nil
+}
