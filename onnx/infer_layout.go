@@ -48,7 +48,7 @@ func reshaped(data Shape, target []number, zeroCopies bool) (Shape, error) {
 		total = total.times(from[i])
 	}
 	if data == nil {
-		total = nil
+		from, total = nil, nil
 	}
 	out, rest, open, err := copied(from, target, zeroCopies)
 	if err != nil {

@@ -114,17 +114,6 @@ func (o Optimizer) adamW() train.AdamW {
 	return train.AdamW{Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, WeightDecay: o.WeightDecay}
 }
 
-// parameters counts weights.
-func parameters(sets ...safetensors.Tensors) int {
-	n := 0
-	for _, s := range sets {
-		for _, t := range s {
-			n += len(t.Data)
-		}
-	}
-	return n
-}
-
 // snapshot copies what training goes on changing.
 func snapshot(sets []safetensors.Tensors) []safetensors.Tensors {
 	copies := slices.Clone(sets)

@@ -27,8 +27,3 @@ func (s Special) or(t Special) Special {
 		Unknown: cmp.Or(s.Unknown, t.Unknown), Mask: cmp.Or(s.Mask, t.Mask),
 	}
 }
-
-// lists says whether a text is one of the special tokens.
-func (s Special) lists(text string) bool {
-	return text == s.Start || text == s.End || text == s.Pad || text == s.Unknown || text == s.Mask
-}

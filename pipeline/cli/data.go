@@ -2,7 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +33,7 @@ func (c *clusters) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.personas, "personas", "", "persona map, a JSON `file` (default: equal persona sets are one persona)")
 	cmd.Flags().StringVar(&c.rules, "rules", string(convai2.Clean), "clean or published")
 	cmd.Flags().StringVar(&c.match, "match", string(convai2.MatchExpand), "how persona sentences are compared: expand, literal or subset")
-	cmd.Flags().IntVar(&c.heldOut, "held-out", 2, "dialogues held out of each cluster; the published rules rank by what is left")
+	cmd.Flags().IntVar(&c.heldOut, "held-out", -1, "dialogues held out of each cluster; the published rules rank by what is left (default 3 where the file's name begins with train, else 2, as published)")
 }
 
 // read reads a dialogue file and sorts it into personas.
@@ -42,8 +44,12 @@ func (c *clusters) read(path string) ([]*convai2.Dialogue, *convai2.Clustering, 
 			return nil, nil, fault.Usage(err)
 		}
 	}
-	if c.heldOut < 0 {
-		return nil, nil, fault.Usage(fmt.Errorf("--held-out %d: a number of dialogues is 0 or more", c.heldOut))
+	heldOut := c.heldOut
+	if heldOut == -1 {
+		heldOut = publishedHeldOut(path)
+	}
+	if heldOut < 0 {
+		return nil, nil, fault.Usage(fmt.Errorf("--held-out %d: a number of dialogues is 0 or more", heldOut))
 	}
 	var pm *convai2.PersonaMap
 	if c.personas != "" {
@@ -56,7 +62,7 @@ func (c *clusters) read(path string) ([]*convai2.Dialogue, *convai2.Clustering, 
 	if err != nil {
 		return nil, nil, fault.Input(err)
 	}
-	clustering, err := convai2.Clusters(ds, pm, rules, match, c.heldOut)
+	clustering, err := convai2.Clusters(ds, pm, rules, match, heldOut)
 	return ds, clustering, fault.Input(err)
 }
 
@@ -154,4 +160,13 @@ func (p *program) samples(d *convai2.Dialogue, separator string, asJSON bool) er
 		p.printf("dialogue %d, turn %d\n  context  %s\n  reply    %s\n", s.Dialogue, s.Turn, s.Context, s.Candidates[s.Gold])
 	}
 	return nil
+}
+
+// publishedHeldOut is how many dialogues of a persona the published experiment holds out: retraining personas come from
+// the train file, test personas from the validation file.
+func publishedHeldOut(path string) int {
+	if strings.HasPrefix(filepath.Base(path), "train") {
+		return 3
+	}
+	return 2
 }

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const nano = "../train/testdata/nano-roberta"
+
+// TestErrors checks what a mistake gets: its exit code and one message that names the thing.
+func TestErrors(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	truncated := write("truncated.txt", "1 your persona: i like tea.\n2 hello\n")
+	misnumbered := write("misnumbered.txt", "1 your persona: i like tea.\n3 hello\thi\n")
+	noReply := write("noreply.txt", "1 your persona: i like tea.\n2 hello\thi\t\ta|b\n")
+	typo := write("typo.yaml", "name: x\nretrain: {epochz: 3}\n")
+	impossible := write("impossible.yaml", "name: x\nretrain: {epochs: -1}\nmodel: {path: m}\ndata: {train: a, valid: b}\n")
+	lying := filepath.Join(dir, "lying")
+	copyFolder(t, lying, nano)
+	weights := filepath.Join(lying, "model.safetensors")
+	data, err := os.ReadFile(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(weights, data[:len(data)-100], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ids := write("ids.jsonl", "[0,5,2]\n[0,99999,2]\n")
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"unknown verb":          {[]string{"rn"}, 2, `did you mean "run"`},
+		"unknown flag":          {[]string{"doctor", "--jsn"}, 2, "jsn"},
+		"missing configuration": {[]string{"run", "nowhere.yaml"}, 3, "nowhere.yaml"},
+		"unknown key":           {[]string{"plan", typo}, 2, "typo.yaml:2"},
+		"nearest key":           {[]string{"plan", typo}, 2, "epochs"},
+		"impossible value":      {[]string{"plan", impossible}, 2, "impossible.yaml:2"},
+		"truncated line":        {[]string{"data", "tasks", truncated}, 3, "truncated.txt:2"},
+		"wrong number":          {[]string{"data", "tasks", misnumbered}, 3, "misnumbered.txt:2"},
+		"reply is no candidate": {[]string{"data", "tasks", noReply}, 3, "noreply.txt:2"},
+		"missing persona map":   {[]string{"data", "tasks", truncated, "--personas", filepath.Join(dir, "no.json")}, 3, "no.json"},
+		"truncated weights":     {[]string{"logits", "--model", lying, "--ids", ids}, 3, "model.safetensors"},
+		"id out of range":       {[]string{"logits", "--model", nano, "--ids", ids}, 3, "ids.jsonl:2"},
+		"tune without data":     {[]string{"tune", "--model", nano}, 2, "--data"},
+		"no tokenizer":          {[]string{"tokenize", "--model", nano}, 3, "vocab.json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, stderr := invoke(t, "", c.args...)
+			if code != c.code || !strings.Contains(stderr, c.want) {
+				t.Errorf("exit code %d, want %d; message, which should have %q:\n%s", code, c.code, c.want, stderr)
+			}
+		})
+	}
+}
+
+func copyFolder(t *testing.T, to, from string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLogits compares the command's numbers with those PyTorch gave for the same rows, in the models package's golden.
+func TestLogits(t *testing.T) {
+	ids := filepath.Join(t.TempDir(), "ids.jsonl")
+	if err := os.WriteFile(ids, []byte("[0,5,6,2]\n{\"ids\":[0,5,6,2],\"types\":[0,0,0,0]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(succeed(t, "logits", "--model", nano, "--ids", ids, "--json")), "\n")
+	if len(lines) != 2 || lines[0] != lines[1] || !strings.HasPrefix(lines[0], "[") {
+		t.Errorf("got %q, want the same two logits twice", lines)
+	}
+}
+
+// Every verb explains itself with an example.
+func TestHelp(t *testing.T) {
+	for _, verb := range []string{"demo", "run", "plan", "unit", "status", "report", "tune", "data tasks", "data samples", "tokenize",
+		"model inspect", "logits", "doctor", "bench"} {
+		t.Run(verb, func(t *testing.T) {
+			out := succeed(t, append(strings.Fields(verb), "--help")...)
+			if !strings.Contains(out, "Examples:") || !strings.Contains(out, "metalora "+verb) {
+				t.Errorf("no example in:\n%s", out)
+			}
+		})
+	}
+}
