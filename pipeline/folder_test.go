@@ -146,7 +146,7 @@ func TestStopAndGoOn(t *testing.T) {
 		return nil
 	}}
 	err := e.Run(ctx, ex, nil, Quiet{})
-	if fault.Code(err) != fault.CodeStopped || !strings.Contains(err.Error(), "1 of 4 units are done") || !strings.Contains(err.Error(), e.Units[1].Work) {
+	if fault.Code(err) != fault.CodeStopped || !strings.Contains(err.Error(), "1 of 4 units are done") || !strings.Contains(err.Error(), e.Units[1].Label) {
 		t.Errorf("%v", err)
 	}
 	if got := states(t, e); got != "[done todo todo todo]" {

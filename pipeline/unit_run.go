@@ -12,8 +12,8 @@ import (
 )
 
 // Executor computes a unit. Run fills dir with the unit's files, results.json and metrics.jsonl among them; dir is empty
-// at first and only becomes the finished unit if Run succeeds. Checkpoints go to u.Work, which survives an interruption.
-// When ctx ends, Run saves a checkpoint and returns [fault.Stopped] or the context's error.
+// at first and only becomes the finished unit if Run succeeds. What has to survive an interruption goes to u.Work.
+// When ctx ends, Run returns [fault.Stopped] or the context's error.
 type Executor interface {
 	Run(ctx context.Context, u *Unit, dir string, p Progress) error
 }
@@ -147,7 +147,7 @@ func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Prog
 	removed := os.RemoveAll(dir)
 	noted := u.note(attempt{Begun: started, Host: hostName(), Seconds: time.Since(started).Seconds()})
 	if errors.Is(err, fault.Stopped) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return fmt.Errorf("%w: %q keeps its checkpoint in %s", fault.Stopped, u.Label, u.Work)
+		return fmt.Errorf("%w: %q was under way and will start anew; finished units are kept", fault.Stopped, u.Label)
 	}
 	failure := Failure{Error: err.Error(), Code: fault.Code(err), Host: hostName(), Time: started.UTC().Format(time.RFC3339)}
 	written := writeJSON(filepath.Join(u.Work, failureFile), failure)

@@ -21,8 +21,8 @@ func (p *program) unit() *cobra.Command {
 		Use:   "unit CONFIG",
 		Short: "Run one unit of an experiment by its position: what an array job calls",
 		Long: `Unit runs the unit at one position of the plan. A unit that is done ends with success at once, so jobs can be sent again
-without care. What the unit needs has to be done before. Exit codes: 0 done, 2 and 3 cannot succeed, 75 stopped at a
-checkpoint, others: try again.`,
+without care. What the unit needs has to be done before. Exit codes: 0 done, 2 and 3 cannot succeed, 75 stopped on
+request, others: try again.`,
 		Example: `  metalora unit configs/convai2.yaml --index 7
   sbatch --array=0-14 --wrap 'exec metalora unit configs/convai2.yaml'`,
 		Args: takes(0, "CONFIG"),
