@@ -126,19 +126,6 @@ func (c *Config) unseenSettings(s map[string]any, in *Inputs) {
 	s["data.one_file"] = c.OneFile()
 }
 
-// forbiddenSettings say which replies retraining may not score as distractors: see [material.testReplies].
-func (c *Config) forbiddenSettings(s map[string]any, in *Inputs) {
-	clean := c.Data.Rules != "published"
-	if clean || c.OneFile() {
-		test := map[string]any{}
-		c.dataSettings(test, in, "test", c.Tasks.Test, 0)
-		s["forbidden.file"] = test["tasks.test.file"]
-	}
-	if c.OneFile() {
-		s["forbidden.ranks"] = c.Tasks.Test.Ranks.String()
-	}
-}
-
 // stageSettings say how the weights move.
 func (c *Config) stageSettings(s map[string]any, stage string, epochs, batch int, rate, factor float64) {
 	o := c.Optimizer
