@@ -3,47 +3,25 @@ package convai2
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
-// TestDrawn holds what Distractors promises against tasks of a file without candidates.
-func TestDrawn(t *testing.T) {
+// TestDrawnCandidates: 20 different texts, the right one gold, at all sorts of places, no other of the same persona.
+func TestDrawnCandidates(t *testing.T) {
 	ds := chat(t, 12, 6)
-	o := TaskOptions{Name: "t", Ranks: []int{1, 2, 3}, HeldOut: 2, Distractors: Distractors{Seed: 7}}
-	got := tasks(t, ds, Clean, o)
-	inTraining, heldOut, golds := map[string]bool{}, HeldOutReplies(got), map[int]int{}
-	for _, task := range got {
+	golds := map[int]bool{}
+	for _, task := range tasks(t, ds, Clean, drawThree) {
+		own := fmt.Sprintf("p%d ", task.Cluster)
 		for _, s := range slices.Concat(task.Train, task.HeldOut) {
-			golds[s.Gold]++
-			if len(s.Candidates) != 20 || len(slices.Compact(slices.Sorted(slices.Values(s.Candidates)))) != 20 {
+			golds[s.Gold] = true
+			equal(t, s.reply(), ds[s.Dialogue].Turns[s.Turn].Self)
+			if n := len(slices.Compact(slices.Sorted(slices.Values(s.Candidates)))); n != 20 || len(s.Candidates) != 20 {
 				t.Errorf("dialogue %d, turn %d: candidates %q", s.Dialogue, s.Turn, s.Candidates)
 			}
-			if s.reply() != ds[s.Dialogue].Turns[s.Turn].Self {
-				t.Errorf("dialogue %d, turn %d: gold is %q", s.Dialogue, s.Turn, s.reply())
-			}
-			own := fmt.Sprintf("p%d ", task.Cluster)
 			for i, c := range s.Candidates {
-				if i != s.Gold && c[:len(own)] == own {
+				if i != s.Gold && strings.HasPrefix(c, own) {
 					t.Errorf("dialogue %d, turn %d: distractor %q is the persona's own", s.Dialogue, s.Turn, c)
-				}
-			}
-		}
-		for _, s := range task.Train {
-			for _, c := range s.Candidates {
-				inTraining[c] = true
-			}
-		}
-	}
-	for text := range heldOut {
-		if inTraining[text] {
-			t.Errorf("held-out reply %q is in training", text)
-		}
-	}
-	for _, task := range got {
-		for _, s := range task.HeldOut {
-			for _, c := range s.Candidates {
-				if inTraining[c] {
-					t.Errorf("held-out turn draws %q, which training turns hold", c)
 				}
 			}
 		}
@@ -51,13 +29,36 @@ func TestDrawn(t *testing.T) {
 	if len(golds) < 12 {
 		t.Errorf("the real reply stands at %d places of 20 in 36 turns", len(golds))
 	}
+}
+
+// TestDrawnPoolsAreApart: no text that a training turn holds is in a held-out turn, so the age of a text tells nothing.
+func TestDrawnPoolsAreApart(t *testing.T) {
+	got := tasks(t, chat(t, 12, 6), Clean, drawThree)
+	inTraining := map[string]bool{}
+	for _, task := range got {
+		for _, s := range task.Train {
+			for _, c := range s.Candidates {
+				inTraining[c] = true
+			}
+		}
+	}
+	for _, task := range got {
+		for _, s := range task.HeldOut {
+			if i := slices.IndexFunc(s.Candidates, func(c string) bool { return inTraining[c] }); i >= 0 {
+				t.Errorf("dialogue %d, turn %d: %q stands in a training turn too", s.Dialogue, s.Turn, s.Candidates[i])
+			}
+		}
+	}
 	equal(t, len(CheckDistractors(got, got)), 0)
 }
+
+// drawThree makes three tasks of a file without candidates.
+var drawThree = TaskOptions{Name: "t", Ranks: []int{1, 2, 3}, HeldOut: 2, Distractors: Distractors{Seed: 7}}
 
 // TestDrawingIsIndependentOfOrder: a turn gets the same candidates whichever tasks are made beside its own in what order.
 func TestDrawingIsIndependentOfOrder(t *testing.T) {
 	ds := chat(t, 12, 6)
-	o := TaskOptions{Name: "t", Ranks: []int{1, 2, 3}, HeldOut: 2, Distractors: Distractors{Seed: 7}}
+	o := drawThree
 	a := tasks(t, ds, Clean, o)
 	o.Ranks = []int{3, 2, 1}
 	b := tasks(t, ds, Clean, o)

@@ -123,11 +123,6 @@ func readSamples(t *testing.T, path string) []referenceSample {
 
 // TestExcerpts checks that testdata is what the shared files hold; -update writes it.
 func TestExcerpts(t *testing.T) {
-	file := shared(t, "data/convai2/valid_self_original.txt")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	samples := readSamples(t, shared(t, "reference/samples.jsonl"))
 	wanted := map[int]bool{}
 	var lines strings.Builder
@@ -137,31 +132,30 @@ func TestExcerpts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	excerpt, skeleton := excerpts(string(text), wanted)
-	tasks, err := os.ReadFile(shared(t, "reference/tasks.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	personas, err := os.ReadFile(shared(t, "data/convai2/valid_persona_map.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	excerpt, skeleton := excerpts(content(t, shared(t, "data/convai2/valid_self_original.txt")), wanted)
+	personas := content(t, shared(t, "data/convai2/valid_persona_map.json"))
+	tasks := content(t, shared(t, "reference/tasks.json"))
 	if *update {
 		pack(t, "valid_excerpt.txt.gz", []byte(excerpt))
 		pack(t, "valid_skeleton.txt.gz", []byte(skeleton))
-		pack(t, "valid_persona_map.json.gz", personas)
+		pack(t, "valid_persona_map.json.gz", []byte(personas))
 		write(t, "reference_samples.jsonl", []byte(lines.String()))
-		write(t, "reference_tasks.json", tasks)
+		write(t, "reference_tasks.json", []byte(tasks))
 	}
 	equal(t, string(unpacked(t, "valid_excerpt.txt.gz")), excerpt)
 	equal(t, string(unpacked(t, "valid_skeleton.txt.gz")), skeleton)
-	equal(t, string(unpacked(t, "valid_persona_map.json.gz")), string(personas))
+	equal(t, string(unpacked(t, "valid_persona_map.json.gz")), personas)
 	equal(t, readSamples(t, "testdata/reference_samples.jsonl"), samples)
-	copied, err := os.ReadFile("testdata/reference_tasks.json")
+	equal(t, content(t, "testdata/reference_tasks.json"), tasks)
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, string(copied), string(tasks))
+	return string(data)
 }
 
 // excerpts are the wanted dialogues of a file as they are, and the whole file without what is said in it.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"slices"
 
 	"metalora/models/safetensors"
 )
@@ -211,13 +210,4 @@ func (c Config) WriteFile(path string) error {
 		_, err := out.WriteTo(w)
 		return err
 	})
-}
-
-// Equal says whether two models compute the same from the same weights and train alike.
-func (c Config) Equal(d Config) bool {
-	return slices.EqualFunc(c.known(), d.known(), func(a, b field) bool {
-		x, errX := json.Marshal(a.value)
-		y, errY := json.Marshal(b.value)
-		return errX == nil && errY == nil && bytes.Equal(x, y)
-	}) && c.NumLabels == d.NumLabels
 }

@@ -3,6 +3,7 @@ package onnx_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,39 @@ import (
 	"metalora/onnx/ort"
 	"metalora/pipeline/rng"
 )
+
+// TestDropout runs a site: elements are dropped or divided by 1 - rate, and the model says what the rate is.
+func TestDropout(t *testing.T) {
+	g := &onnx.Graph{Name: "dropout"}
+	b := onnx.NewBuilder(g)
+	x := b.Input("x", onnx.Float, 2, 2)
+	y := b.Dropout(x, "here", 0.2, 2, 2)
+	b.Output(y, onnx.Float, 2, 2)
+	m := onnx.NewModel(g)
+	m.SetDropoutRate("here", 0.2)
+	if got := onnx.DropoutRate(m, "dropout::here"); got != 0.2 {
+		t.Errorf("rate %v, want 0.2", got)
+	}
+	if got := onnx.DropoutRate(m, "x"); got != 0 {
+		t.Errorf("x has the rate %v, want 0", got)
+	}
+	session, err := ort.OpenModel(m, ort.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	shape, out := []int{2, 2}, make([]float32, 4)
+	feeds := map[string]*ort.Tensor{"x": tensor(t, shape, []float32{4, -8, 12, 0}), "dropout::here": tensor(t, shape, []bool{true, true, false, true})}
+	if err := session.Run(feeds, map[string]*ort.Tensor{y: tensor(t, shape, out)}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{5, -10, 0, 0}; !slices.Equal(want, out) {
+		t.Errorf("got %v, want %v", out, want)
+	}
+	if got := b.Dropout(x, "nowhere", 0, 2, 2); got != x {
+		t.Errorf("a rate of 0 made %q of %q", got, x)
+	}
+}
 
 // forms are the ways of applying a mask that are in question. Each returns drop(x) and the gradient drop(dy), as
 // autodiff would write it.

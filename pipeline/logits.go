@@ -59,7 +59,7 @@ func loadAdapter(dir string, cfg models.Config) (safetensors.Tensors, []adapters
 	if err != nil {
 		return nil, nil, err
 	}
-	sites, err := a.LoRA.Sites(adapters.Linears(models.Forward(cfg, models.Dropout{})))
+	sites, err := a.Sites(adapters.Linears(models.Forward(cfg, models.Dropout{})))
 	if err != nil {
 		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
 	}
