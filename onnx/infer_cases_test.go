@@ -127,6 +127,10 @@ var layoutCases = []inferCase{
 	{"Reshape, coarser than known", reshapeTo(Dims("b"), -1, 2), "float [? 2]"},
 	{"Reshape of unknown, copied", reshapeTo(Dims(Dim{Size: -1}, 4, 8), 0, -1), "float [? 32]"},
 	{"Reshape of unknown", reshapeTo(Dims(Dim{Size: -1}, 4, 8), -1, 8), "float [? 8]"},
+	{"Reshape of unknown rank", func(b *Builder) string {
+		b.Graph.Inputs = append(b.Graph.Inputs, ValueInfo{"x", Float, nil})
+		return on(b, "Reshape", "x", b.Ints(0, 3, -1))
+	}, "float [? 3 ?]"},
 	{"Reshape to a scalar", reshapeTo(Dims(1, 1)), "float []"},
 	{"Reshape to a vector", reshapeTo(Shape{}, -1), "float [1]"},
 	{"Reshape by a computed shape", func(b *Builder) string {

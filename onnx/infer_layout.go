@@ -39,8 +39,7 @@ func (s *site) unknownTarget(i int) Shape {
 // reshaped solves for the dimension that is not given. Dimensions of the input that are not known get a symbol each,
 // so that one that is copied cancels out.
 func reshaped(data Shape, target []number, zeroCopies bool) (Shape, error) {
-	from := make([]number, len(data))
-	total := constant(1)
+	from, total := make([]number, len(data)), constant(1)
 	for i, d := range data {
 		if from[i] = d.number(); from[i] == nil {
 			from[i] = number{{1, []string{fmt.Sprintf("\x00%d", i)}}}
