@@ -33,17 +33,25 @@ func loadBase(c *Config, t *tokenize.Tokenizer, seed int) (*models.Folder, error
 	return &models.Folder{Config: cfg, Tensors: tensors, HasHead: true}, nil
 }
 
-// initConfig is a RoBERTa of the configured shape.
+// initConfig is a RoBERTa of the configured shape for a tokenizer.
 func initConfig(c *Config, t *tokenize.Tokenizer) models.Config {
-	i, cfg := c.Model.Init, models.DefaultConfig()
-	cfg.TypeVocabSize, cfg.LayerNormEps = 1, 1e-5 // as every published RoBERTa has them
-	cfg.HiddenSize, cfg.NumHiddenLayers, cfg.NumAttentionHeads = i.Hidden, i.Layers, i.Heads
-	cfg.IntermediateSize, cfg.MaxPositionEmbeddings = i.Intermediate, i.Positions
-	cfg.VocabSize = i.Vocabulary
-	if cfg.VocabSize == 0 {
+	cfg := c.Model.Init.shape()
+	if c.Model.Init.Vocabulary == 0 {
 		cfg.VocabSize = t.Size()
 	}
 	cfg.PadTokenID = t.PadID()
+	return cfg
+}
+
+// shape is a RoBERTa of these sizes, with RoBERTa's own vocabulary where none is given.
+func (i *Init) shape() models.Config {
+	cfg := models.DefaultConfig()
+	cfg.TypeVocabSize, cfg.LayerNormEps = 1, 1e-5 // as every published RoBERTa has them
+	cfg.HiddenSize, cfg.NumHiddenLayers, cfg.NumAttentionHeads = i.Hidden, i.Layers, i.Heads
+	cfg.IntermediateSize, cfg.MaxPositionEmbeddings = i.Intermediate, i.Positions
+	if i.Vocabulary > 0 {
+		cfg.VocabSize = i.Vocabulary
+	}
 	return cfg
 }
 

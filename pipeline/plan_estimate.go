@@ -15,7 +15,7 @@ type Estimate struct {
 // Estimate says of every unit what it took or will take. A finished unit gives its own time and peak; one that is not
 // done the mean of finished units that do the same (method and family, else kind). Memory falls back on the weights that
 // a unit holds; there is no such fallback for time, which hangs on the computer.
-func (e *Experiment) Estimate(states []State) ([]Estimate, error) {
+func (e *Experiment) Estimate(states []State) []Estimate {
 	type mean struct {
 		seconds float64
 		bytes   int64
@@ -52,7 +52,7 @@ func (e *Experiment) Estimate(states []State) ([]Estimate, error) {
 			}
 		}
 	}
-	return estimates, nil
+	return estimates
 }
 
 // likeness are keys that units share which take about the same, the closest first.
@@ -74,12 +74,8 @@ func (e *Experiment) parameters() int64 {
 	c := e.Config
 	var shape models.Config
 	if i := c.Model.Init; i != nil {
-		shape = models.DefaultConfig()
-		shape.HiddenSize, shape.NumHiddenLayers, shape.NumAttentionHeads = i.Hidden, i.Layers, i.Heads
-		shape.IntermediateSize, shape.MaxPositionEmbeddings = i.Intermediate, i.Positions
-		if i.Vocabulary > 0 {
-			shape.VocabSize = i.Vocabulary
-		} else if c.Synthetic != nil {
+		shape = i.shape()
+		if i.Vocabulary == 0 && c.Synthetic != nil {
 			shape.VocabSize = c.Synthetic.Vocabulary
 		}
 	} else {

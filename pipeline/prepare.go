@@ -148,6 +148,7 @@ func (m *material) check(retrain, test []convai2.Task) (notes []string, err erro
 		{"dialogues are both trained on and held out", convai2.CheckSplits(append(append([]convai2.Task{}, retrain...), test...))},
 		{"retraining tasks have the persona of a test task", convai2.CheckPersonas(retrain, test)},
 		{"held-out replies are scored as distractors in retraining", append(convai2.CheckDistractors(retrain, retrain), convai2.CheckDistractors(retrain, test)...)},
+		{"held-out replies of test tasks are scored as distractors where retraining chooses its epoch", convai2.CheckSelection(retrain, test)},
 		{"held-out replies are scored as distractors in adaptation", convai2.CheckDistractors(test, test)},
 	}
 	for i, c := range checks {

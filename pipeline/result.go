@@ -81,7 +81,7 @@ func (m *metrics) add(line any) error {
 
 func (m *metrics) close() error { return errors.Join(m.out.Flush(), m.file.Close()) }
 
-// readLosses reads a unit's steps and losses back.
+// readLosses reads a unit's steps, counted from 1, and losses back.
 func readLosses(dir string) (steps []int, losses []float64, err error) {
 	path := filepath.Join(dir, MetricsFile)
 	file, err := os.Open(path)
@@ -99,7 +99,7 @@ func readLosses(dir string) (steps []int, losses []float64, err error) {
 			return nil, nil, fmt.Errorf("reading metrics %s:%d: %w", path, n, err)
 		}
 		if line.HeldOut == nil {
-			steps, losses = append(steps, line.Step), append(losses, line.Loss)
+			steps, losses = append(steps, line.Step+1), append(losses, line.Loss)
 		}
 	}
 	return steps, losses, lines.Err()

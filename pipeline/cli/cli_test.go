@@ -1,10 +1,15 @@
 package cli
 
 import (
+	"encoding/json"
+	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"metalora/models/safetensors"
 )
 
 const nano = "../train/testdata/nano-roberta"
@@ -71,15 +76,56 @@ func copyFolder(t *testing.T, to, from string) {
 	}
 }
 
-// TestLogits compares the command's numbers with those PyTorch gave for the same rows, in the models package's golden.
+// TestLogits compares the command's numbers with float64 PyTorch's for the same rows: ids alone, and with segment ids.
 func TestLogits(t *testing.T) {
-	ids := filepath.Join(t.TempDir(), "ids.jsonl")
-	if err := os.WriteFile(ids, []byte("[0,5,6,2]\n{\"ids\":[0,5,6,2],\"types\":[0,0,0,0]}\n"), 0o600); err != nil {
+	golden, err := safetensors.Open("../../models/testdata/forward/nano-roberta.safetensors")
+	if err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(succeed(t, "logits", "--model", nano, "--ids", ids, "--json")), "\n")
-	if len(lines) != 2 || lines[0] != lines[1] || !strings.HasPrefix(lines[0], "[") {
-		t.Errorf("got %q, want the same two logits twice", lines)
+	defer golden.Close()
+	ids, errIDs := golden.Int64("input_ids")
+	mask, errMask := golden.Int64("attention_mask")
+	want, errLogits := golden.Float64("logits")
+	if err := errors.Join(errIDs, errMask, errLogits); err != nil {
+		t.Fatal(err)
+	}
+	length := 2 * len(ids) / len(want) // two logits a row
+	var lines strings.Builder
+	for at := 0; at < len(ids); at += length {
+		var row []int64
+		for i := at; i < at+length; i++ {
+			if mask[i] == 1 {
+				row = append(row, ids[i])
+			}
+		}
+		var line any = row
+		if at == 0 {
+			line = map[string]any{"ids": row, "types": make([]int, len(row))}
+		}
+		if err := json.NewEncoder(&lines).Encode(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "ids.jsonl")
+	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got []float64
+	decoder := json.NewDecoder(strings.NewReader(succeed(t, "logits", "--model", nano, "--ids", file, "--json")))
+	for decoder.More() {
+		var row []float64
+		if err := decoder.Decode(&row); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, row...)
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d logits, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if math.Abs(got[i]-want[i]) > 1e-5 {
+			t.Errorf("logit %d: %v, want %v", i, got[i], want[i])
+		}
 	}
 }
 

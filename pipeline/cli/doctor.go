@@ -74,7 +74,7 @@ func diagnose() *diagnosis {
 	} else {
 		d.add("there is no cache folder: "+err.Error(), "export XDG_CACHE_HOME=DIR (a folder that may be written to)")
 	}
-	// A base-size model takes 2 GB to be scored, four times that to be trained.
+	// Scoring with a base-size model took 1.9 GB, training all its weights and LoRA 5.9 GB (BENCHMARKS.md).
 	if least := int64(2 << 30); d.Memory > 0 && d.Memory < least {
 		d.add(fmt.Sprintf("%s of memory are little: a base-size model needs more", size(&d.Memory)), "raise the memory limit, or use smaller models (metalora demo)")
 	}

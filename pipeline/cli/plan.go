@@ -32,7 +32,7 @@ func (p *program) plan() *cobra.Command {
 configuration alone; an array job runs unit N with 'metalora unit CONFIG --index N'.
 
 Times of units that are not done come from finished units of the same kind in the run's folder; as long as there is
-none, from the number of parameters and the length of the texts, at a speed that a common processor reaches.`,
+none, they are not known. Memory is then what the weights alone take.`,
 		Example: `  metalora plan configs/convai2.yaml
   metalora plan configs/convai2.yaml --json --only 'retrain*'`,
 		Args: takes(0, "CONFIG"),
@@ -66,10 +66,7 @@ func list(e *pipeline.Experiment, only []string) ([]planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	estimates, err := e.Estimate(states)
-	if err != nil {
-		return nil, err
-	}
+	estimates := e.Estimate(states)
 	units := []planned{}
 	for i, u := range e.Units {
 		if !chosen[i] {
