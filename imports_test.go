@@ -30,6 +30,7 @@ var rooms = map[string][]string{
 	"pipeline":           {"configs", "convai2…", "tokenize…", "onnx…", "models…", "adapters…", "eval…", "pipeline…"},
 	"pipeline/rng":       {},
 	"pipeline/fault":     {},
+	"pipeline/config":    {"pipeline/fault"},
 }
 
 // secrets are outside packages that only some rooms may import, tests included.

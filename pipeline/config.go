@@ -1,18 +1,12 @@
 package pipeline
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
-	"metalora/pipeline/fault"
+	"metalora/pipeline/config"
 )
 
 // Config is an experiment, as its YAML file says it: every value has a default, and [Config.Write] writes them all out.
@@ -30,7 +24,7 @@ type Config struct {
 	Optimizer Optimizer  `yaml:"optimizer"`
 	Schedule  Schedule   `yaml:"schedule"`
 
-	origins origins
+	origins config.Origins
 }
 
 // Data says which dialogues there are and what becomes a task and a sample.
@@ -172,49 +166,31 @@ func Default() *Config {
 	}
 }
 
-// setDefaults fills a section that is absent by default, once it is asked for.
-func (i *Init) setDefaults() { i.Positions = 514 }
+// SetDefaults implements config.Section.
+func (i *Init) SetDefaults() { i.Positions = 514 }
 
-func (s *Synthetic) setDefaults() {
+// SetDefaults implements config.Section.
+func (s *Synthetic) SetDefaults() {
 	*s = Synthetic{Personas: SyntheticPersonas{Retrain: 4, Test: 4}, Dialogues: 12, Turns: 6, Candidates: 20, Vocabulary: 600}
 }
-
-// maxConfigBytes bounds an experiment file; the longest sensible one has a few kilobytes.
-const maxConfigBytes = 1 << 20
 
 // Load reads an experiment file, applies overrides of the form key=value and checks the result. The error names the
 // file and line, or the override, that caused it.
 func Load(path string, sets []string) (*Config, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.Input(fmt.Errorf("reading the experiment: %w", err))
-	}
+	data, err := config.Read(path)
 	if err != nil {
-		return nil, fault.Input(fmt.Errorf("reading the experiment %s: %w", path, err))
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxConfigBytes+1))
-	if err != nil {
-		return nil, fault.Input(fmt.Errorf("reading the experiment %s: %w", path, err))
+		return nil, fmt.Errorf("the experiment: %w", err)
 	}
 	return Parse(path, data, sets)
 }
 
 // Parse is [Load] of a file's content; path is its name in messages, and names the experiment where nothing else does.
 func Parse(path string, data []byte, sets []string) (*Config, error) {
-	if len(data) > maxConfigBytes {
-		return nil, fault.Input(fmt.Errorf("reading the experiment %s: more than %d bytes are no experiment file", path, maxConfigBytes))
-	}
 	c := Default()
-	c.origins = origins{file: path, keys: map[string]string{}, sets: sets}
 	c.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	if err := c.decodeFile(path, data); err != nil {
+	var err error
+	if c.origins, err = config.Parse(path, data, sets, c); err != nil {
 		return nil, err
-	}
-	for _, set := range sets {
-		if err := c.decodeSet(set); err != nil {
-			return nil, err
-		}
 	}
 	c.resolve()
 	if err := c.check(); err != nil {
@@ -240,34 +216,16 @@ func (c *Config) resolve() {
 	}
 }
 
-// source is the configuration as it stands in a command.
-func (c *Config) source() string {
-	parts := []string{c.origins.file}
-	for _, set := range c.origins.sets {
-		parts = append(parts, "--set", set)
-	}
-	for i, part := range parts {
-		if strings.ContainsFunc(part, func(r rune) bool { return !strings.ContainsRune(plainInShell, r) }) {
-			parts[i] = "'" + strings.ReplaceAll(part, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(parts, " ")
+// Problem is a usage error about a key's value, with the place where the value was given.
+func (c *Config) Problem(key, format string, args ...any) error {
+	return c.origins.Problem(key, format, args...)
 }
 
-// plainInShell are the characters that no shell reads as anything else.
-const plainInShell = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%"
+// source is the configuration as it stands in a command.
+func (c *Config) source() string { return c.origins.Source() }
 
 // Write writes the experiment with every value, so that [Load] of it gives the same.
-func (c *Config) Write(w io.Writer) error {
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	if err := errors.Join(encoder.Encode(c), encoder.Close()); err != nil {
-		return fmt.Errorf("writing the experiment: %w", err)
-	}
-	_, err := w.Write(out.Bytes())
-	return err
-}
+func (c *Config) Write(w io.Writer) error { return config.Write(w, c) }
 
 // File is the data file that tasks of the given file name ("train" or "valid") come from, and its persona map.
 func (c *Config) File(name string) (dialogues, personas string) {

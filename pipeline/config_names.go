@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"metalora/pipeline/config"
 )
 
 // The two data files of an experiment, as tasks name them.
@@ -60,7 +62,7 @@ func (vs variants) parse(what, name string) (Variant, error) {
 		return Variant{}, fmt.Errorf("%s %q lacks its rank, as in %q", what, name, name+"-8")
 	}
 	if !vs[kind] {
-		return Variant{}, fmt.Errorf("there is no %s %q%s", what, name, suggest(name, vs.names()))
+		return Variant{}, fmt.Errorf("there is no %s %q%s", what, name, config.Suggest(name, vs.names()))
 	}
 	rank, err := strconv.Atoi(suffix)
 	if err != nil || strconv.Itoa(rank) != suffix {

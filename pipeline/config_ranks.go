@@ -93,8 +93,8 @@ func (r Ranks) String() string {
 // MarshalYAML writes ranks as their string.
 func (r Ranks) MarshalYAML() (any, error) { return r.String(), nil }
 
-// decodeNode reads a string, a number or a list of numbers.
-func (r *Ranks) decodeNode(n *yaml.Node) error {
+// DecodeNode reads a string, a number or a list of numbers.
+func (r *Ranks) DecodeNode(n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode {
 		parsed, err := ParseRanks(n.Value)
 		*r = parsed

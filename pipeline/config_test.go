@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"metalora/configs"
+	"metalora/pipeline/config"
 	"metalora/pipeline/fault"
 )
 
@@ -72,11 +73,11 @@ func TestPublishedConfigChangesNothingElse(t *testing.T) {
 	if diff := cmp.Diff(want, got, ignoreOrigins); diff != "" {
 		t.Errorf("-default +config:\n%s", diff)
 	}
-	for _, key := range allKeys(reflect.TypeFor[Config](), "") {
+	for _, key := range config.Keys(reflect.TypeFor[Config]()) {
 		if strings.HasPrefix(key, "synthetic.") || strings.HasPrefix(key, "model.init.") {
 			continue
 		}
-		if _, ok := got.origins.keys[key]; !ok {
+		if _, ok := got.origins.Keys[key]; !ok {
 			t.Errorf("%s is not written out", key)
 		}
 	}
@@ -186,7 +187,7 @@ func TestMessages(t *testing.T) {
 		{name: "a list of its own", yaml: "- a\n- b\n"},
 		{name: "recursive alias", yaml: "data: &a\n  turns: *a\n"},
 		{name: "alias bomb", yaml: bomb()},
-		{name: "huge file", yaml: "# " + strings.Repeat("x", maxConfigBytes)},
+		{name: "huge file", yaml: "# " + strings.Repeat("x", config.MaxBytes)},
 	}
 	var out strings.Builder
 	for _, test := range cases {

@@ -53,7 +53,7 @@ func ReadInputs(c *Config) (*Inputs, error) {
 			if i.key == "data.train_personas" || i.key == "data.valid_personas" {
 				hint = fmt.Sprintf(" (without a persona map, set %s: %s)", i.key, NoPersonas)
 			}
-			return nil, fault.Input(fmt.Errorf("%s: reading %s: %w%s", c.origins.of(i.key), i.key, err, hint))
+			return nil, fault.Input(fmt.Errorf("%s: reading %s: %w%s", c.origins.Of(i.key), i.key, err, hint))
 		}
 		*i.sum = sum
 	}

@@ -1,4 +1,8 @@
-package pipeline
+// Package config reads a YAML file into a struct of settings, strictly, and says of everything wrong where it stands.
+//
+// A struct starts with its defaults; the file, and then overrides of the form key=value, change what they name. Unknown and
+// repeated keys, wrong types and broken rules are errors that name the file and line, or the override, and the nearest valid name.
+package config
 
 import (
 	"bytes"
@@ -15,31 +19,9 @@ import (
 	"metalora/pipeline/fault"
 )
 
-// origins remembers where each key was given, for messages.
-type origins struct {
-	file string
-	sets []string          // the overrides
-	keys map[string]string // "retrain.epochs" -> "a.yaml:12" or "--set retrain.epochs=0"
-}
-
-// of is where a key, or the section around it, was given; else the file.
-func (o origins) of(key string) string {
-	for key != "" {
-		if place, ok := o.keys[key]; ok {
-			return place
-		}
-		key = key[:max(0, strings.LastIndexByte(key, '.'))]
-	}
-	return o.file
-}
-
-// Problem is a usage error about a key's value, with the place where the value was given.
-func (c *Config) Problem(key, format string, args ...any) error {
-	return fault.Usage(fmt.Errorf("%s: %s: %s", c.origins.of(key), key, fmt.Sprintf(format, args...)))
-}
-
-// decodeFile reads the experiment file into c.
-func (c *Config) decodeFile(path string, data []byte) error {
+// decodeFile reads a file's content into the struct that target points to.
+func (o Origins) decodeFile(data []byte, target any) error {
+	path := o.File
 	reader := yaml.NewDecoder(bytes.NewReader(data))
 	var root, more yaml.Node
 	err := reader.Decode(&root)
@@ -48,18 +30,17 @@ func (c *Config) decodeFile(path string, data []byte) error {
 	}
 	if err == nil {
 		if err = reader.Decode(&more); errors.Is(err, io.EOF) {
-			d := decoder{origins: c.origins, place: func(line int) string { return path + ":" + strconv.Itoa(line) }}
-			return d.decode(root.Content[0], reflect.ValueOf(c).Elem(), "")
+			return o.decoder(target, func(line int) string { return path + ":" + strconv.Itoa(line) }).fill(root.Content[0])
 		}
 		if err == nil {
-			err = fmt.Errorf("line %d: a second document; an experiment is one", more.Line)
+			err = fmt.Errorf("line %d: a second document; one is all there can be", more.Line)
 		}
 	}
-	return fault.Input(fmt.Errorf("reading the experiment %s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")))
+	return fault.Input(fmt.Errorf("reading %s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")))
 }
 
 // decodeSet applies one override, key=value, where the value is YAML.
-func (c *Config) decodeSet(set string) error {
+func (o Origins) decodeSet(set string, target any) error {
 	key, value, ok := strings.Cut(set, "=")
 	place := "--set " + set
 	if !ok || key == "" {
@@ -78,16 +59,22 @@ func (c *Config) decodeSet(set string) error {
 		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: parts[i]}
 		node = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{name, node}}
 	}
-	d := decoder{origins: c.origins, place: func(int) string { return place }}
-	return d.decode(node, reflect.ValueOf(c).Elem(), "")
+	return o.decoder(target, func(int) string { return place }).fill(node)
 }
 
 // decoder fills a struct from YAML nodes, strictly: unknown keys, repeated keys and wrong types are errors. It goes where
 // the struct goes, so aliases cannot make it deeper or, as lists hold plain values alone, longer than the file.
 type decoder struct {
-	origins origins
+	origins Origins
+	target  reflect.Value // the whole struct
 	place   func(line int) string
 }
+
+func (o Origins) decoder(target any, place func(line int) string) *decoder {
+	return &decoder{origins: o, target: reflect.ValueOf(target).Elem(), place: place}
+}
+
+func (d *decoder) fill(n *yaml.Node) error { return d.decode(n, d.target, "") }
 
 func (d *decoder) fail(n *yaml.Node, key, format string, args ...any) error {
 	if key != "" {
@@ -102,10 +89,10 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, key string) error {
 		return d.decode(n.Alias, v, key)
 	}
 	if key != "" {
-		d.origins.keys[key] = d.place(n.Line)
+		d.origins.Keys[key] = d.place(n.Line)
 	}
-	if special, ok := v.Addr().Interface().(interface{ decodeNode(*yaml.Node) error }); ok {
-		if err := special.decodeNode(n); err != nil {
+	if special, ok := v.Addr().Interface().(Decoder); ok {
+		if err := special.DecodeNode(n); err != nil {
 			return d.fail(n, key, "%v", err)
 		}
 		return nil
@@ -129,7 +116,7 @@ func (d *decoder) section(n *yaml.Node, v reflect.Value, key string) error {
 	}
 	if v.IsNil() {
 		v.Set(reflect.New(v.Type().Elem()))
-		v.Interface().(interface{ setDefaults() }).setDefaults()
+		v.Interface().(Section).SetDefaults()
 	}
 	return d.mapping(n, v.Elem(), key)
 }
@@ -151,7 +138,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, key string) error {
 		first[name.Value] = name.Line
 		field, ok := fieldOf(v, name.Value)
 		if !ok {
-			return d.fail(name, "", "unknown key %q%s", full, suggestKey(key, name.Value, v.Type()))
+			return d.fail(name, "", "unknown key %q%s", full, suggestKey(key, name.Value, v.Type(), d.target.Type()))
 		}
 		if err := d.decode(value, field, full); err != nil {
 			return err
@@ -199,7 +186,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, key string) error {
 		}
 		v.SetFloat(f)
 	default:
-		panic("pipeline: a configuration field of kind " + v.Kind().String())
+		panic("config: a configuration field of kind " + v.Kind().String())
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package pipeline
+package config
 
 import (
 	"fmt"
@@ -33,8 +33,10 @@ func fieldOf(v reflect.Value, key string) (reflect.Value, bool) {
 	return reflect.Value{}, false
 }
 
-// allKeys lists the full names of every single value of a section.
-func allKeys(t reflect.Type, prefix string) []string {
+// Keys lists the full names of every single value of a section.
+func Keys(t reflect.Type) []string { return keysBelow(t, "") }
+
+func keysBelow(t reflect.Type, prefix string) []string {
 	var keys []string
 	for f := range t.Fields() {
 		key, inner := keyOf(f), f.Type
@@ -45,7 +47,7 @@ func allKeys(t reflect.Type, prefix string) []string {
 			inner = inner.Elem()
 		}
 		if inner.Kind() == reflect.Struct {
-			keys = append(keys, allKeys(inner, prefix+key+".")...)
+			keys = append(keys, keysBelow(inner, prefix+key+".")...)
 			continue
 		}
 		keys = append(keys, prefix+key)
@@ -54,8 +56,8 @@ func allKeys(t reflect.Type, prefix string) []string {
 }
 
 // suggestKey ends a message about an unknown key of a section: a key of that section that is spelt alike, or the same
-// key where it belongs, or all keys of the section.
-func suggestKey(section, name string, t reflect.Type) string {
+// key where it belongs in the whole struct, or all keys of the section.
+func suggestKey(section, name string, t, whole reflect.Type) string {
 	siblings := keysOf(t)
 	if section != "" {
 		for i := range siblings {
@@ -66,7 +68,7 @@ func suggestKey(section, name string, t reflect.Type) string {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	if !slices.ContainsFunc(siblings, func(s string) bool { return edits(name, s) <= max(2, len(last)/3) }) {
 		var elsewhere []string
-		for _, key := range allKeys(reflect.TypeFor[Config](), "") {
+		for _, key := range Keys(whole) {
 			if strings.HasSuffix(key, "."+last) {
 				elsewhere = append(elsewhere, key)
 			}
@@ -76,5 +78,5 @@ func suggestKey(section, name string, t reflect.Type) string {
 		}
 		return fmt.Sprintf(" (valid: %s)", strings.Join(siblings, ", "))
 	}
-	return suggest(name, siblings)
+	return Suggest(name, siblings)
 }

@@ -1,12 +1,12 @@
-package pipeline
+package config
 
 import (
 	"fmt"
 	"strings"
 )
 
-// suggest ends a message about an unknown name: the nearest valid name, or all of them.
-func suggest(name string, valid []string) string {
+// Suggest ends a message about an unknown name: the nearest valid name, or all of them.
+func Suggest(name string, valid []string) string {
 	if best := nearest(name, valid); best != "" {
 		return fmt.Sprintf(" (did you mean %q?)", best)
 	}
