@@ -16,7 +16,7 @@ func (c *Config) check() error {
 func (c *Config) generalRules() []config.Rule {
 	plain := c.Name != "" && c.Name != "." && c.Name != ".." && !strings.ContainsAny(c.Name, `/\:*?"<>|`)
 	rules := []config.Rule{
-		{"name", plain, fmt.Sprintf("%q cannot be the name of a folder", c.Name)},
+		config.Require("name", plain, fmt.Sprintf("%q cannot be the name of a folder", c.Name)),
 		config.Distinct("seeds", c.Seeds),
 		config.AtLeast("threads", c.Threads, 0),
 	}
@@ -37,12 +37,12 @@ func (c *Config) dataRules() []config.Rule {
 		candidates("data.candidates.train", d.Candidates.Train),
 		candidates("data.candidates.evaluate", d.Candidates.Evaluate),
 		config.AtLeast("data.folds", d.Folds, 1),
-		{"data.max_length", d.MaxLength == 0 || d.MaxLength >= 8, fmt.Sprintf("%d tokens cannot hold a pair: 0 (the model's positions) or 8 and more", d.MaxLength)},
-		{"data.folds", d.Folds == 1 || d.Rules == "clean", "rotating the held-out dialogues goes with data.rules: clean; the published split is one"},
+		config.Require("data.max_length", d.MaxLength == 0 || d.MaxLength >= 8, fmt.Sprintf("%d tokens cannot hold a pair: 0 (the model's positions) or 8 and more", d.MaxLength)),
+		config.Require("data.folds", d.Folds == 1 || d.Rules == "clean", "rotating the held-out dialogues goes with data.rules: clean; the published split is one"),
 	}
 	if s := c.Synthetic; s != nil {
 		return append(rules,
-			config.Rule{"synthetic", d.Train == "" && d.Valid == "", "made-up dialogues stand in place of data.train and data.valid: leave one or the other out (--set synthetic=null)"},
+			config.Require("synthetic", d.Train == "" && d.Valid == "", "made-up dialogues stand in place of data.train and data.valid: leave one or the other out (--set synthetic=null)"),
 			config.AtLeast("synthetic.personas.retrain", s.Personas.Retrain, 2),
 			config.AtLeast("synthetic.personas.test", s.Personas.Test, 2),
 			config.AtLeast("synthetic.dialogues", s.Dialogues, 2),
@@ -53,13 +53,13 @@ func (c *Config) dataRules() []config.Rule {
 	}
 	for _, name := range []string{c.Tasks.Retrain.File, c.Tasks.Test.File} {
 		file, _ := c.File(name)
-		rules = append(rules, config.Rule{"data." + name, file != "", "there is no file, and tasks come from it"})
+		rules = append(rules, config.Require("data."+name, file != "", "there is no file, and tasks come from it"))
 	}
 	return rules
 }
 
 func candidates(key string, n int) config.Rule {
-	return config.Rule{key, n == 0 || n >= 2, fmt.Sprintf("%d is not possible: 0 (all) or 2 and more", n)}
+	return config.Require(key, n == 0 || n >= 2, fmt.Sprintf("%d is not possible: 0 (all) or 2 and more", n))
 }
 
 func (c *Config) taskRules() []config.Rule {
@@ -75,8 +75,8 @@ func (c *Config) taskRules() []config.Rule {
 	}
 	for _, rank := range c.Tasks.Test.Ranks {
 		twice := c.OneFile() && slices.Contains(c.Tasks.Retrain.Ranks, rank)
-		rules = append(rules, config.Rule{"tasks.test.ranks", !twice,
-			fmt.Sprintf("rank %d of the same file is a retraining task too: a test persona has to be unseen", rank)})
+		rules = append(rules, config.Require("tasks.test.ranks", !twice,
+			fmt.Sprintf("rank %d of the same file is a retraining task too: a test persona has to be unseen", rank)))
 	}
 	return rules
 }
@@ -84,10 +84,10 @@ func (c *Config) taskRules() []config.Rule {
 func (c *Config) modelRules() []config.Rule {
 	m := c.Model
 	rules := []config.Rule{
-		{"model.init", m.Path == "" || m.Init == nil, "model.path and model.init exclude each other: a base is loaded or drawn (--set model.init=null takes it away)"},
-		{"model", m.Path != "" || m.Init != nil, "there is no base: give model.path (a folder) or model.init (a shape to start from scratch)"},
+		config.Require("model.init", m.Path == "" || m.Init == nil, "model.path and model.init exclude each other: a base is loaded or drawn (--set model.init=null takes it away)"),
+		config.Require("model", m.Path != "" || m.Init != nil, "there is no base: give model.path (a folder) or model.init (a shape to start from scratch)"),
 		config.Share("model.dropout", m.Dropout),
-		{"model.tokenizer", m.Tokenizer != "" || c.Synthetic != nil || m.Init == nil, "model.init needs a tokenizer folder (--set model.tokenizer=DIR)"},
+		config.Require("model.tokenizer", m.Tokenizer != "" || c.Synthetic != nil || m.Init == nil, "model.init needs a tokenizer folder (--set model.tokenizer=DIR)"),
 	}
 	i := m.Init
 	if i == nil {
@@ -97,11 +97,11 @@ func (c *Config) modelRules() []config.Rule {
 		config.AtLeast("model.init.hidden", i.Hidden, 1),
 		config.AtLeast("model.init.layers", i.Layers, 1),
 		config.AtLeast("model.init.heads", i.Heads, 1),
-		config.Rule{"model.init.heads", i.Heads > 0 && i.Hidden%i.Heads == 0, fmt.Sprintf("%d heads do not divide hidden %d", i.Heads, i.Hidden)},
+		config.Require("model.init.heads", i.Heads > 0 && i.Hidden%i.Heads == 0, fmt.Sprintf("%d heads do not divide hidden %d", i.Heads, i.Hidden)),
 		config.AtLeast("model.init.intermediate", i.Intermediate, 1),
 		config.AtLeast("model.init.positions", i.Positions, 10), // two are spoken for, a pair needs eight
 		config.AtLeast("model.init.vocabulary", i.Vocabulary, 0),
-		config.Rule{"data.max_length", c.Data.MaxLength <= i.Positions-2, fmt.Sprintf("%d tokens do not fit %d positions, of which RoBERTa uses two less", c.Data.MaxLength, i.Positions)})
+		config.Require("data.max_length", c.Data.MaxLength <= i.Positions-2, fmt.Sprintf("%d tokens do not fit %d positions, of which RoBERTa uses two less", c.Data.MaxLength, i.Positions)))
 }
 
 func (c *Config) trainingRules() []config.Rule {
@@ -126,7 +126,7 @@ func nameRules(key string, names []string, parse func(string) (Variant, error)) 
 	rules := []config.Rule{config.Distinct(key, names)}
 	for _, name := range names {
 		if _, err := parse(name); err != nil {
-			rules = append(rules, config.Rule{key, false, err.Error()})
+			rules = append(rules, config.Require(key, false, err.Error()))
 		}
 	}
 	return rules

@@ -44,3 +44,6 @@ func Distinct[T comparable](key string, list []T) Rule {
 	}
 	return Rule{Key: key, Holds: true}
 }
+
+// Require is a rule by what it says.
+func Require(key string, holds bool, problem string) Rule { return Rule{key, holds, problem} }
