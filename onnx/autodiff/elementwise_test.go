@@ -163,8 +163,7 @@ func choose(b *onnx.Builder, in []string) string {
 }
 
 func isPositive(b *onnx.Builder, x string) string {
-	zero := b.Op("Mul", []string{x, b.Op("CastLike", []string{b.Int(0), x})})
-	return b.Op("Greater", []string{x, zero})
+	return b.Op("Greater", []string{x, b.Op("Sub", []string{x, x})})
 }
 
 // grid gives multiples of 0.3 plus an offset.

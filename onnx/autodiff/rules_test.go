@@ -8,11 +8,11 @@ import (
 	"metalora/onnx"
 )
 
-// cases lists the test graphs of every rule, by the operator they are about.
+// cases lists graphs that are tested beside those drawn at random, by the operator they are about.
 var cases = merge(elementwiseCases, matMulCases, shapeCases, reduceCases, normaliseCases, indexCases, microsoftCases)
 
-func merge(families ...map[op][]testCase) map[op][]testCase {
-	all := map[op][]testCase{}
+func merge[V any](families ...map[op]V) map[op]V {
+	all := map[op]V{}
 	for _, f := range families {
 		maps.Copy(all, f)
 	}
@@ -33,21 +33,35 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// A rule without a test case is a mistake, as is a case without the operator that it is about.
+// A rule that no cases are drawn for is a mistake, as is a case without the operator that it is about.
 func TestEveryRuleHasCases(t *testing.T) {
 	for _, o := range sorted(rules) {
-		if len(cases[o]) == 0 {
-			t.Errorf("%v has a rule, but no test case", o)
+		if generators[o].draw == nil {
+			t.Errorf("%v has a rule, but nothing draws cases of it", o)
+		}
+	}
+	for _, o := range sorted(generators) {
+		if _, known := rules[o]; !known {
+			t.Errorf("cases are drawn of %v, which has no rule", o)
+		}
+		for i := range uint64(drawn) {
+			generators[o].nth(o, i).holds(t, o)
 		}
 	}
 	for _, o := range sorted(cases) {
 		for _, c := range cases[o] {
-			m, _, _ := c.model(t, forms[0])
-			about := func(n *onnx.Node) bool { return n.Op == o.name && n.Domain == o.domain }
-			if !slices.ContainsFunc(m.Graph.Nodes, about) {
-				t.Errorf("case %v/%s holds no such node", o, c.name)
-			}
+			c.holds(t, o)
 		}
+	}
+}
+
+// holds reports a case that is not about an operator.
+func (c testCase) holds(t *testing.T, o op) {
+	t.Helper()
+	m, _, _ := c.model(t, forms[0])
+	about := func(n *onnx.Node) bool { return n.Op == o.name && n.Domain == o.domain }
+	if !slices.ContainsFunc(m.Graph.Nodes, about) {
+		t.Errorf("case %v/%s holds no such node", o, c.name)
 	}
 }
 
