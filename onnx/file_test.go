@@ -304,6 +304,17 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		f.Add(seed)
 	}
+	seeds := []*onnxpb.ModelProto{documented()}
+	for _, r := range refusals {
+		seeds = append(seeds, onnxModel(r.edit))
+	}
+	for _, p := range seeds {
+		seed, err := proto.Marshal(p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := unmarshal(data, func(_ external, size int64) ([]byte, error) { return make([]byte, min(size, 1<<16)), nil })
 		if err != nil || m.Check() != nil {
@@ -312,8 +323,12 @@ func FuzzUnmarshal(f *testing.F) {
 		if _, err := Infer(m); err != nil {
 			t.Log(err)
 		}
-		if _, err := m.Marshal(); err != nil {
-			t.Errorf("a model that passed the check can't be written: %v", err)
+		written, err := m.Marshal()
+		if err != nil {
+			t.Fatalf("a model that passed the check can't be written: %v", err)
+		}
+		if _, err := Unmarshal(written); err != nil {
+			t.Errorf("a model that was written can't be read: %v", err)
 		}
 	})
 }

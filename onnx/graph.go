@@ -54,6 +54,8 @@ type Tensor struct {
 	Type DType
 	Dims []int64
 	Raw  []byte
+
+	Extra []byte // see [Model]
 }
 
 // Node is one operator. An empty input or output name stands for an optional one that is absent.
@@ -64,6 +66,8 @@ type Node struct {
 	Inputs  []string
 	Outputs []string
 	Attrs   []Attr
+
+	Extra []byte // see [Model] and [Node.Metadata]
 }
 
 // Attr is an attribute of a node; Kind says which field holds its value.
@@ -77,6 +81,8 @@ type Attr struct {
 	Floats []float32
 	Ints   []int64
 	Strs   []string
+
+	Extra []byte // see [Model]
 }
 
 // AttrKind is the type of an attribute, numbered as ONNX's AttributeProto.AttributeType.
@@ -101,15 +107,23 @@ type Graph struct {
 	Initializers []*Tensor
 	Nodes        []*Node
 	Values       []ValueInfo // what a file says about intermediate values; a hint for operators that Infer does not know
+
+	Extra      []byte            // see [Model]
+	ValueExtra map[string][]byte // the same of inputs, outputs and intermediate values, by name
 }
 
 // Model is a graph with the version of each operator set that it uses.
+//
+// The Extra fields here and below hold, as protobuf, what a file says beyond the fields that have a name: documentation,
+// versions, metadata, and all that a later ONNX may bring. It is written again as it was read.
 type Model struct {
 	IRVersion int64
 	Producer  string
 	Opsets    map[string]int64 // by domain; "" is ONNX's own
 	Graph     *Graph
 	Metadata  map[string]string // free text of the model's author, by key
+
+	Extra []byte
 }
 
 // Opset of the models that metalora builds: the first with Gelu, and LayerNormalization since 17.

@@ -62,13 +62,16 @@ func unmarshal(data []byte, fetch fetch) (*Model, error) {
 		return nil, fmt.Errorf("the file is larger than the 2 GB that protobuf allows")
 	}
 	p := &onnxpb.ModelProto{}
+	if err := checkWeight(data); err != nil {
+		return nil, err
+	}
 	if err := proto.Unmarshal(data, p); err != nil {
 		return nil, fmt.Errorf("decoding protobuf: %w", err)
 	}
 	if p.Graph == nil {
 		return nil, errors.New("not an ONNX model: it holds no graph")
 	}
-	m := &Model{IRVersion: p.GetIrVersion(), Producer: p.GetProducerName()}
+	m := &Model{IRVersion: p.GetIrVersion(), Producer: p.GetProducerName(), Extra: modelExtra(p)}
 	var err error
 	if m.Opsets, err = readOpsets(p.OpsetImport); err != nil {
 		return nil, err
@@ -124,7 +127,7 @@ func refuseFunctions(p *onnxpb.ModelProto) error {
 type reader struct{ fetch fetch }
 
 func (r reader) graph(p *onnxpb.GraphProto) (g *Graph, err error) {
-	g = &Graph{Name: p.GetName()}
+	g = &Graph{Name: p.GetName(), Extra: graphExtra(p), ValueExtra: valueExtras(p)}
 	if len(p.SparseInitializer) > 0 {
 		return nil, fmt.Errorf("initializer %q: sparse tensors are not supported", p.SparseInitializer[0].GetValues().GetName())
 	}
@@ -147,14 +150,31 @@ func (r reader) graph(p *onnxpb.GraphProto) (g *Graph, err error) {
 		}
 		g.Initializers = append(g.Initializers, tensor)
 	}
-	for i, n := range p.Node {
+	g.Nodes, err = r.nodes(p.Node)
+	return g, err
+}
+
+// maxNamed bounds how many nodes an error names.
+const maxNamed = 20
+
+// nodes reads all nodes. An error names every one that cannot be read, so that a person sees all that is in the way at once.
+func (r reader) nodes(list []*onnxpb.NodeProto) ([]*Node, error) {
+	var nodes []*Node
+	var wrong []error
+	for i, n := range list {
 		node, err := r.node(n)
 		if err != nil {
-			return nil, fmt.Errorf("node %d %q (%s): %w", i, n.GetName(), n.GetOpType(), err)
+			wrong = append(wrong, fmt.Errorf("node %d %q (%s): %w", i, n.GetName(), n.GetOpType(), err))
 		}
-		g.Nodes = append(g.Nodes, node)
+		nodes = append(nodes, node)
 	}
-	return g, nil
+	if more := len(wrong) - maxNamed; more > 0 {
+		wrong = append(wrong[:maxNamed], fmt.Errorf("and %d more", more))
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
+	return nodes, nil
 }
 
 func readValues(list []*onnxpb.ValueInfoProto) ([]ValueInfo, error) {
@@ -194,7 +214,8 @@ func readValue(p *onnxpb.ValueInfoProto) (ValueInfo, error) {
 }
 
 func (r reader) node(p *onnxpb.NodeProto) (*Node, error) {
-	n := &Node{Name: p.GetName(), Domain: domainName(p.GetDomain()), Op: p.GetOpType(), Inputs: p.Input, Outputs: p.Output}
+	n := &Node{Name: p.GetName(), Domain: domainName(p.GetDomain()), Op: p.GetOpType(), Inputs: p.Input, Outputs: p.Output,
+		Extra: nodeExtra(p)}
 	for _, a := range p.Attribute {
 		attr, err := r.attr(a)
 		if err != nil {
@@ -206,7 +227,7 @@ func (r reader) node(p *onnxpb.NodeProto) (*Node, error) {
 }
 
 func (r reader) attr(p *onnxpb.AttributeProto) (Attr, error) {
-	a := Attr{Name: p.GetName(), Kind: AttrKind(p.GetType())}
+	a := Attr{Name: p.GetName(), Kind: AttrKind(p.GetType()), Extra: attrExtra(p)}
 	switch a.Kind {
 	case KindFloat:
 		a.F = p.GetF()

@@ -12,7 +12,7 @@ import (
 // tensor checks a tensor and brings its data into one form. ONNX stores elements either raw (little-endian bytes) or
 // in a typed list: narrow types, bool and 16-bit floats as int32, uint32 as uint64, all others as themselves.
 func (r reader) tensor(p *onnxpb.TensorProto) (*Tensor, error) {
-	t := &Tensor{Name: p.GetName(), Type: DType(p.GetDataType()), Dims: p.Dims}
+	t := &Tensor{Name: p.GetName(), Type: DType(p.GetDataType()), Dims: p.Dims, Extra: tensorExtra(p)}
 	if err := r.data(t, p); err != nil {
 		return nil, fmt.Errorf("%q: %w", t.Name, err)
 	}

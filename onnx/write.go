@@ -72,6 +72,9 @@ func (m *Model) Marshal() ([]byte, error) {
 	for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
 		p.MetadataProps = append(p.MetadataProps, &onnxpb.StringStringEntryProto{Key: proto.String(key), Value: proto.String(m.Metadata[key])})
 	}
+	if err := addExtra(p, m.Extra); err != nil {
+		return nil, fmt.Errorf("the model: %w", err)
+	}
 	if size := proto.Size(p); size > maxFile {
 		return nil, fmt.Errorf("the model takes %d bytes, more than the 2 GB that an ONNX file can hold", size)
 	}
@@ -91,20 +94,24 @@ func writeGraph(g *Graph) (*onnxpb.GraphProto, error) {
 	if g.Name == "" {
 		p.Name = proto.String("graph") // ONNX demands a name
 	}
-	for _, v := range g.Inputs {
-		p.Input = append(p.Input, writeValue(v))
-	}
-	for _, v := range g.Outputs {
-		p.Output = append(p.Output, writeValue(v))
-	}
-	for _, v := range g.Values {
-		p.ValueInfo = append(p.ValueInfo, writeValue(v))
+	for _, list := range []struct {
+		from []ValueInfo
+		to   *[]*onnxpb.ValueInfoProto
+	}{{g.Inputs, &p.Input}, {g.Outputs, &p.Output}, {g.Values, &p.ValueInfo}} {
+		for _, v := range list.from {
+			value := writeValue(v)
+			if err := addExtra(value, g.ValueExtra[v.Name]); err != nil {
+				return nil, fmt.Errorf("value %q: %w", v.Name, err)
+			}
+			*list.to = append(*list.to, value)
+		}
 	}
 	for _, t := range g.Initializers {
-		if err := t.Check(); err != nil {
+		tensor, err := writeTensor(t)
+		if err != nil {
 			return nil, fmt.Errorf("initializer: %w", err)
 		}
-		p.Initializer = append(p.Initializer, writeTensor(t))
+		p.Initializer = append(p.Initializer, tensor)
 	}
 	for _, n := range g.Nodes {
 		node, err := writeNode(n)
@@ -113,7 +120,7 @@ func writeGraph(g *Graph) (*onnxpb.GraphProto, error) {
 		}
 		p.Node = append(p.Node, node)
 	}
-	return p, nil
+	return p, addExtra(p, g.Extra)
 }
 
 func writeValue(v ValueInfo) *onnxpb.ValueInfoProto {
@@ -138,12 +145,16 @@ func writeValue(v ValueInfo) *onnxpb.ValueInfoProto {
 	return p
 }
 
-func writeTensor(t *Tensor) *onnxpb.TensorProto {
+func writeTensor(t *Tensor) (*onnxpb.TensorProto, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
 	raw := t.Raw
 	if raw == nil {
 		raw = []byte{}
 	}
-	return &onnxpb.TensorProto{Name: text(t.Name), DataType: proto.Int32(int32(t.Type)), Dims: t.Dims, RawData: raw}
+	p := &onnxpb.TensorProto{Name: text(t.Name), DataType: proto.Int32(int32(t.Type)), Dims: t.Dims, RawData: raw}
+	return p, addExtra(p, t.Extra)
 }
 
 func writeNode(n *Node) (*onnxpb.NodeProto, error) {
@@ -155,7 +166,7 @@ func writeNode(n *Node) (*onnxpb.NodeProto, error) {
 		}
 		p.Attribute = append(p.Attribute, attr)
 	}
-	return p, nil
+	return p, addExtra(p, n.Extra)
 }
 
 func writeAttr(a Attr) (*onnxpb.AttributeProto, error) {
@@ -179,12 +190,12 @@ func writeAttr(a Attr) (*onnxpb.AttributeProto, error) {
 		if a.T == nil {
 			return nil, fmt.Errorf("the tensor is missing")
 		}
-		if err := a.T.Check(); err != nil {
+		var err error
+		if p.T, err = writeTensor(a.T); err != nil {
 			return nil, err
 		}
-		p.T = writeTensor(a.T)
 	default:
 		return nil, fmt.Errorf("kind %d is not supported", a.Kind)
 	}
-	return p, nil
+	return p, addExtra(p, a.Extra)
 }
