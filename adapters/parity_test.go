@@ -50,7 +50,7 @@ func TestAgainstPEFT(t *testing.T) {
 func compare(t *testing.T, base *models.Folder, a *Adapter, golden *safetensors.File) {
 	t.Helper()
 	batch := readBatch(t, golden)
-	bare := models.Forward(base.Config, models.Dropout{})
+	bare := forward(t, base)
 	adapted, weights := withAdapter(t, bare, base.Tensors, a)
 	merged, err := Merge(base.Tensors, a)
 	if err != nil {
@@ -139,7 +139,7 @@ func nano(t *testing.T) *models.Folder {
 // TestFirstStepEqualsBase: with B zero, adapting changes no bit of the output.
 func TestFirstStepEqualsBase(t *testing.T) {
 	base := nano(t)
-	bare := models.Forward(base.Config, models.Dropout{})
+	bare := forward(t, base)
 	sites, err := LoRA{Rank: 4, Alpha: 16}.Sites(Linears(bare))
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestFirstStepEqualsBase(t *testing.T) {
 // TestMergedAgreesWithAdapted draws B as well: the product behind the layer and the product inside it have to agree.
 func TestMergedAgreesWithAdapted(t *testing.T) {
 	base := nano(t)
-	bare := models.Forward(base.Config, models.Dropout{})
+	bare := forward(t, base)
 	for name, l := range map[string]LoRA{
 		"every layer": {Rank: 4, Alpha: 16},
 		"rslora":      {Rank: 3, Alpha: 2, RSLoRA: true, Targets: []string{"query", "value"}},
@@ -195,7 +195,7 @@ func TestSitesRefusesAnotherModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	linears := Linears(models.Forward(nano(t).Config, models.Dropout{}))
+	linears := Linears(forward(t, nano(t)))
 	wider := slices.Clone(linears)
 	wider[0].In++
 	more := append(slices.Clone(linears), Linear{Name: "roberta.encoder.layer.2.attention.self.query", In: 32, Out: 32})
@@ -282,4 +282,13 @@ func near(t *testing.T, name string, want, got []float32, tolerance float64) {
 	if !(worst <= tolerance) {
 		t.Errorf("%s: off by %.3g, allowed %.3g", name, worst, tolerance)
 	}
+}
+
+func forward(t *testing.T, base *models.Folder) *onnx.Model {
+	t.Helper()
+	graph, err := base.Architecture.Forward(models.Dropout{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return graph
 }

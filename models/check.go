@@ -73,7 +73,7 @@ func (c Config) checkTokens() error {
 			return fmt.Errorf("%s %d is outside the vocabulary of %d", f.name, f.id, c.VocabSize)
 		}
 	}
-	if c.MaxLength() < 1 {
+	if c.Limits().Length < 1 {
 		return fmt.Errorf("max_position_embeddings %d leaves no position beyond pad_token_id %d", c.MaxPositionEmbeddings, c.PadTokenID)
 	}
 	return nil
@@ -113,8 +113,10 @@ func (c Config) checkTotal() error {
 	return nil
 }
 
-// MaxLength is the largest number of tokens in a row: positions count from pad_token_id + 1.
-func (c Config) MaxLength() int { return c.MaxPositionEmbeddings - c.PadTokenID - 1 }
+// Limits says what may be fed. Positions count from pad_token_id + 1, over all tokens but pads.
+func (c Config) Limits() Limits {
+	return Limits{Vocabulary: c.VocabSize, Pad: c.PadTokenID, Length: c.MaxPositionEmbeddings - c.PadTokenID - 1, FreePads: true}
+}
 
 // HeadDropout is the rate in the classification head.
 func (c Config) HeadDropout() float64 {

@@ -19,23 +19,20 @@ func (c Config) Dropout() Dropout {
 }
 
 // Forward builds the graph of RobertaForSequenceClassification.
-//
-// Inputs are input_ids and attention_mask, int64 [rows, length], then a mask for each place that drops something (see
-// [onnx.Builder.Dropout]), then every one of [Config.Parameters] under its name. The output is logits [rows, labels].
 // Activations are [tokens, hidden] with tokens = rows·length, so that a linear layer is a single Gemm.
-func Forward(cfg Config, d Dropout) *onnx.Model {
+func (c Config) Forward(d Dropout) (*onnx.Model, error) {
 	g := &onnx.Graph{Name: "RobertaForSequenceClassification"}
-	f := &forward{Config: cfg, rates: d, model: onnx.NewModel(g), b: onnx.NewBuilder(g)}
+	f := &forward{Config: c, rates: d, model: onnx.NewModel(g), b: onnx.NewBuilder(g)}
 	f.model.DefineDim("tokens", "length*rows")
 	f.inputs()
 	x := f.embeddings()
-	for i := range cfg.NumHiddenLayers {
+	for i := range c.NumHiddenLayers {
 		x = f.layer(layerName(i), x)
 	}
 	f.head(x)
-	f.b.Output("logits", onnx.Float, "rows", cfg.NumLabels)
+	f.b.Output("logits", onnx.Float, "rows", c.NumLabels)
 	f.parameters()
-	return f.model
+	return f.model, nil
 }
 
 // forward is a graph in the making, with the values that all layers share.

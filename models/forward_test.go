@@ -53,7 +53,11 @@ func shared(t *testing.T, path string) string {
 }
 
 func compareForward(t *testing.T, folder *Folder, golden *safetensors.File) {
-	graph := AddLoss(Forward(folder.Config, Dropout{}))
+	forward, err := folder.Architecture.Forward(Dropout{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph := AddLoss(forward)
 	hidden := exposeHidden(graph)
 	got := run(t, graph, folder, golden)
 	near(t, "logits", read(t, golden, "logits"), got["logits"], 1e-5)
@@ -63,8 +67,8 @@ func compareForward(t *testing.T, folder *Folder, golden *safetensors.File) {
 		golden := read(t, golden, "hidden_"+string(rune('0'+i)))
 		near(t, name, golden, got[name], 2e-5)
 	}
-	if len(hidden) != folder.Config.NumHiddenLayers+1 {
-		t.Errorf("%d hidden states, want %d", len(hidden), folder.Config.NumHiddenLayers+1)
+	if len(hidden) != folder.Architecture.(Config).NumHiddenLayers+1 {
+		t.Errorf("%d hidden states, want %d", len(hidden), folder.Architecture.(Config).NumHiddenLayers+1)
 	}
 }
 

@@ -14,13 +14,13 @@ import (
 	"metalora/models/safetensors"
 )
 
-// Folder is a model as Hugging Face keeps it in a folder.
+// Folder is a model as it lies on the disk.
 type Folder struct {
-	Dir     string
-	Config  Config
-	Tensors safetensors.Tensors // every parameter of the encoder, and of the head where HasHead
-	HasHead bool
-	Unused  []string // tensors of the files that the graph has no use for: a language-model head, a pooler
+	Dir          string
+	Architecture Architecture
+	Tensors      safetensors.Tensors // every parameter of the encoder, and of the head where HasHead; poolers that are there
+	HasHead      bool                // the head is whole
+	Unused       []string            // tensors of the files that the graph has no use for: a language-model head
 }
 
 const (
@@ -31,7 +31,7 @@ const (
 // Load reads a model folder: config.json and model.safetensors, or shards with their index. Names of a bare encoder get
 // their "roberta." prefix. A parameter that is missing or of another shape than the configuration says is an error.
 func Load(dir string) (*Folder, error) {
-	config, err := ReadConfig(filepath.Join(dir, "config.json"))
+	architecture, err := ReadArchitecture(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -39,12 +39,21 @@ func Load(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
 	}
-	f := &Folder{Dir: dir, Config: config, Tensors: safetensors.Tensors{}}
+	f := &Folder{Dir: dir, Architecture: architecture, Tensors: safetensors.Tensors{}}
 	if err := f.take(all.tensors); err != nil {
 		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
 	}
 	f.Unused = slices.Sorted(slices.Values(append(f.Unused, all.others...)))
 	return f, nil
+}
+
+// ReadArchitecture reads what a model computes and leaves its weights alone.
+func ReadArchitecture(path string) (Architecture, error) {
+	config, err := ReadConfig(filepath.Join(path, "config.json"))
+	if err != nil {
+		return nil, err
+	}
+	return config, nil
 }
 
 // take picks the configuration's parameters out of a file's tensors.
@@ -57,12 +66,12 @@ func (f *Folder) take(all safetensors.Tensors) error {
 		}
 		named[full] = t
 	}
-	f.HasHead = hasHead(f.Config, named)
-	for _, p := range f.Config.Parameters() {
-		if p.Head && !f.HasHead {
+	partly := anyHead(f.Architecture, named)
+	for _, p := range f.Architecture.Parameters() {
+		t, ok := named[p.Name]
+		if !ok && p.Head && (p.Pooler || !partly) {
 			continue
 		}
-		t, ok := named[p.Name]
 		if !ok {
 			return fmt.Errorf("tensor %s is missing (%v by config.json)", p.Name, p.Shape)
 		}
@@ -76,6 +85,7 @@ func (f *Folder) take(all safetensors.Tensors) error {
 			f.Unused = append(f.Unused, name)
 		}
 	}
+	f.HasHead = HasHead(f.Architecture, f.Tensors)
 	return nil
 }
 
@@ -87,10 +97,10 @@ func fullName(name string) string {
 	return name
 }
 
-// hasHead tells whether any tensor of the head is there: then all must be.
-func hasHead(c Config, named safetensors.Tensors) bool {
-	for _, p := range c.Parameters() {
-		if _, ok := named[p.Name]; p.Head && ok {
+// anyHead tells whether any tensor of the head is there, poolers apart: then all must be.
+func anyHead(a Architecture, named safetensors.Tensors) bool {
+	for _, p := range a.Parameters() {
+		if _, ok := named[p.Name]; p.Head && !p.Pooler && ok {
 			return true
 		}
 	}

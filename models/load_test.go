@@ -166,7 +166,7 @@ func TestSaveLoadRoundTrip(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(tokenizer, "vocab.json"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Save(dir, f.Config, f.Tensors, tokenizer); err != nil {
+	if err := f.Architecture.Save(dir, f.Tensors, tokenizer); err != nil {
 		t.Fatal(err)
 	}
 	got, err := Load(dir)
@@ -206,14 +206,15 @@ func fields(t *testing.T, path string) map[string]any {
 
 func TestSaveSaysWhatItHolds(t *testing.T) {
 	f := nano(t)
-	for _, p := range f.Config.Parameters() {
+	for _, p := range f.Architecture.Parameters() {
 		if p.Head {
 			delete(f.Tensors, p.Name)
 		}
 	}
-	f.Config.set("dtype", "float16")
+	config := f.Architecture.(Config)
+	config.set("dtype", "float16")
 	dir := t.TempDir()
-	if err := Save(dir, f.Config, f.Tensors, ""); err != nil {
+	if err := config.Save(dir, f.Tensors, ""); err != nil {
 		t.Fatal(err)
 	}
 	got := fields(t, filepath.Join(dir, "config.json"))
@@ -221,7 +222,7 @@ func TestSaveSaysWhatItHolds(t *testing.T) {
 		t.Errorf("dtype %v, architectures %v", got["dtype"], got["architectures"])
 	}
 	f.Tensors["more"] = zeros([]int{1})
-	if err := Save(dir, f.Config, f.Tensors, ""); err == nil || !strings.Contains(err.Error(), "tensor more is not one of the model's") {
+	if err := config.Save(dir, f.Tensors, ""); err == nil || !strings.Contains(err.Error(), "tensor more is not one of the model's") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -247,7 +248,7 @@ func TestConfigLabels(t *testing.T) {
 }
 
 func TestInitialise(t *testing.T) {
-	c := nano(t).Config
+	c := nano(t).Architecture.(Config)
 	drawn := Initialise(c, rng.New(1, "model"))
 	for _, p := range c.Parameters() {
 		x := drawn[p.Name]

@@ -2,35 +2,26 @@ package models
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"metalora/models/safetensors"
 	"metalora/pipeline/rng"
 )
 
-// Parameter is one trainable tensor of a model.
-type Parameter struct {
-	Name  string
-	Shape []int
-	Head  bool // belongs to the classification head
-	Pad   int  // row that nn.Embedding's padding_idx keeps without gradient, or -1
-}
-
 // Parameters lists the model's tensors in the order in which Hugging Face creates them. The pooler, which sequence
 // classification does not use, is not among them.
 func (c Config) Parameters() []Parameter {
 	h := c.HiddenSize
 	list := []Parameter{
-		{"roberta.embeddings.word_embeddings.weight", []int{c.VocabSize, h}, false, c.PadTokenID},
-		{"roberta.embeddings.position_embeddings.weight", []int{c.MaxPositionEmbeddings, h}, false, c.PadTokenID},
-		{"roberta.embeddings.token_type_embeddings.weight", []int{c.TypeVocabSize, h}, false, -1},
+		{"roberta.embeddings.word_embeddings.weight", []int{c.VocabSize, h}, false, false, c.PadTokenID},
+		{"roberta.embeddings.position_embeddings.weight", []int{c.MaxPositionEmbeddings, h}, false, false, c.PadTokenID},
+		{"roberta.embeddings.token_type_embeddings.weight", []int{c.TypeVocabSize, h}, false, false, -1},
 	}
 	pair := func(module string, bias int, weight ...int) {
 		head := strings.HasPrefix(module, "classifier.")
 		list = append(list,
-			Parameter{module + ".weight", weight, head, -1},
-			Parameter{module + ".bias", []int{bias}, head, -1})
+			Parameter{module + ".weight", weight, head, false, -1},
+			Parameter{module + ".bias", []int{bias}, head, false, -1})
 	}
 	pair("roberta.embeddings.LayerNorm", h, h)
 	for i := range c.NumHiddenLayers {
@@ -81,48 +72,23 @@ func (c Config) Linears() []string {
 	return names
 }
 
-// headDeviation is the standard deviation of a head's first weights in Hugging Face's models.
-const headDeviation = 0.02
-
 // Initialise draws a model the way Hugging Face does: matrices and embeddings from N(0, initializer_range²), the head's
 // from N(0, 0.02²), biases and the rows of the pad token 0, LayerNorm the identity.
 func Initialise(cfg Config, s *rng.Stream) safetensors.Tensors {
 	tensors := safetensors.Tensors{}
 	for _, p := range cfg.Parameters() {
-		x := zeros(p.Shape)
 		deviation := cfg.InitializerRange
 		if p.Head {
 			deviation = headDeviation
 		}
-		switch {
-		case len(p.Shape) == 2:
-			for i := range x.Data {
-				x.Data[i] = float32(s.Normal() * deviation)
-			}
-		case strings.HasSuffix(p.Name, "LayerNorm.weight"):
+		x := normal(p, deviation, s)
+		if strings.HasSuffix(p.Name, "LayerNorm.weight") {
 			for i := range x.Data {
 				x.Data[i] = 1
 			}
 		}
 		if p.Pad >= 0 {
 			clear(x.Data[p.Pad*cfg.HiddenSize : (p.Pad+1)*cfg.HiddenSize])
-		}
-		tensors[p.Name] = x
-	}
-	return tensors
-}
-
-// FreshHead draws a head the way PyTorch's nn.Linear does: weight and bias uniform in ±1/√in.
-func FreshHead(cfg Config, s *rng.Stream) safetensors.Tensors {
-	tensors := safetensors.Tensors{}
-	for _, p := range cfg.Parameters() {
-		if !p.Head {
-			continue
-		}
-		x := zeros(p.Shape)
-		bound := 1 / math.Sqrt(float64(cfg.HiddenSize)) // both layers of the head read hidden_size features
-		for i := range x.Data {
-			x.Data[i] = float32(s.Uniform(bound))
 		}
 		tensors[p.Name] = x
 	}

@@ -14,16 +14,16 @@ import (
 var tokenizerFiles = []string{"vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
 
 // Save writes a complete Hugging Face folder: configuration, weights and, where tokenizerDir is not empty, the tokenizer
-// files found there. The encoder's tensors all have to be there, and the head's all or none.
-func Save(dir string, c Config, t safetensors.Tensors, tokenizerDir string) error {
-	if err := save(dir, c, t, tokenizerDir); err != nil {
+// files found there. The encoder's tensors all have to be there, and the head's, poolers apart, all or none.
+func (c Config) Save(dir string, t safetensors.Tensors, tokenizerDir string) error {
+	if err := c.save(dir, t, tokenizerDir); err != nil {
 		return fmt.Errorf("saving the model %s: %w", dir, err)
 	}
 	return nil
 }
 
-func save(dir string, c Config, t safetensors.Tensors, tokenizerDir string) error {
-	f := Folder{Config: c, Tensors: safetensors.Tensors{}}
+func (c Config) save(dir string, t safetensors.Tensors, tokenizerDir string) error {
+	f := Folder{Architecture: c, Tensors: safetensors.Tensors{}}
 	if err := f.take(t); err != nil {
 		return err
 	}

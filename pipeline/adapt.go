@@ -31,7 +31,7 @@ func (e *executor) runAdapt(ctx context.Context, u *Unit, dir string, p Progress
 		return err
 	}
 	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed)}
-	tasks, cut, err := e.encodeAll([]convai2.Task{task}, e.config.Data.Turns.Test, base.Config)
+	tasks, cut, err := e.encodeAll([]convai2.Task{task}, e.config.Data.Turns.Test, base.Architecture)
 	if err != nil {
 		return err
 	}
@@ -86,18 +86,18 @@ func (a *adaptation) settings(task train.Task) (settings, error) {
 		return settings{}, fault.Usage(err)
 	}
 	method := familiesByKind[variant.Kind]
-	spec := train.Spec{Config: a.base.Config, Dropout: c.dropout(), Trains: method.Trains, Threads: c.Threads}
+	spec := train.Spec{Architecture: a.base.Architecture, Dropout: c.dropout(), Trains: method.Trains, Threads: c.Threads}
 	name := []any{"adapt", a.family, task.Name}
-	own := models.FreshHead(a.base.Config, rng.New(a.seed, append(name, "head")...))
+	own := freshHead(a.base, rng.New(a.seed, append(name, "head")...))
 	if method.Trains.Has(train.Adapter) {
 		a.lora = c.Adapt.LoRA.lora(variant.Rank)
-		if spec.Sites, err = sites(a.base.Config, a.lora); err != nil {
+		if spec.Sites, err = sites(a.base.Architecture, a.lora); err != nil {
 			return settings{}, err
 		}
 		spec.LoRADropout = a.lora.Dropout
 		own = merged(own, adapters.Init(spec.Sites, rng.New(a.seed, append(name, "adapter")...)))
 	}
-	encoder, _ := split(a.base.Tensors)
+	encoder, _ := models.Split(a.base.Architecture, a.base.Tensors)
 	return settings{method: method, spec: spec, shared: encoder, own: []safetensors.Tensors{own}, tasks: []train.Task{task},
 		batch: c.Adapt.Batch, epochs: c.Adapt.Epochs, adamW: c.Optimizer.adamW(), stream: name, seed: a.seed,
 		schedule: func(plan train.Plan, first int) train.Schedule {

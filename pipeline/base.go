@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"metalora/adapters"
 	"metalora/models"
@@ -23,14 +22,14 @@ func loadBase(c *Config, t *tokenize.Tokenizer, seed int) (*models.Folder, error
 		if err != nil {
 			return nil, fault.Input(fmt.Errorf("loading the model: %w", err))
 		}
-		return folder, checkVocabulary(folder.Config, t, c.Model.Path)
+		return folder, checkVocabulary(folder.Architecture, t, c.Model.Path)
 	}
 	cfg := initConfig(c, t)
 	if err := errors.Join(cfg.Check(), checkVocabulary(cfg, t, "model.init")); err != nil {
 		return nil, fault.Usage(fmt.Errorf("model.init: %w", err))
 	}
 	tensors := models.Initialise(cfg, rng.New(uint64(seed), "init"))
-	return &models.Folder{Config: cfg, Tensors: tensors, HasHead: true}, nil
+	return &models.Folder{Architecture: cfg, Tensors: tensors, HasHead: true}, nil
 }
 
 // initConfig is a RoBERTa of the configured shape for a tokenizer.
@@ -55,33 +54,20 @@ func (i *Init) shape() models.Config {
 	return cfg
 }
 
-func checkVocabulary(cfg models.Config, t *tokenize.Tokenizer, where string) error {
-	if t.Size() > cfg.VocabSize {
-		return fault.Input(fmt.Errorf("%s: %d word embeddings are too few for the tokenizer's %d ids", where, cfg.VocabSize, t.Size()))
+func checkVocabulary(a models.Architecture, t *tokenize.Tokenizer, where string) error {
+	if rows := a.Limits().Vocabulary; t.Size() > rows {
+		return fault.Input(fmt.Errorf("%s: %d word embeddings are too few for the tokenizer's %d ids", where, rows, t.Size()))
 	}
 	return nil
 }
 
 // maxTokens is how many tokens a pair may have: what the configuration says, within the model's positions.
-func maxTokens(c *Config, cfg models.Config) int {
-	most := cfg.MaxPositionEmbeddings - cfg.PadTokenID - 1 // RoBERTa counts positions from the pad id plus one
+func maxTokens(c *Config, a models.Architecture) int {
+	most := a.Limits().Length
 	if c.Data.MaxLength > 0 {
 		most = min(most, c.Data.MaxLength)
 	}
 	return most
-}
-
-// split parts a model's weights into the encoder's and the head's.
-func split(tensors safetensors.Tensors) (encoder, head safetensors.Tensors) {
-	encoder, head = safetensors.Tensors{}, safetensors.Tensors{}
-	for name, t := range tensors {
-		if strings.HasPrefix(name, "classifier.") {
-			head[name] = t
-		} else {
-			encoder[name] = t
-		}
-	}
-	return encoder, head
 }
 
 // merged joins sets of tensors of different names.
@@ -93,9 +79,18 @@ func merged(sets ...safetensors.Tensors) safetensors.Tensors {
 	return all
 }
 
+// freshHead draws a head for a base. A pooler that the base brings is part of the head, and starts as it is.
+func freshHead(base *models.Folder, s *rng.Stream) safetensors.Tensors {
+	return merged(models.FreshHead(base.Architecture, s), models.Poolers(base.Architecture, base.Tensors))
+}
+
 // sites says where LoRA sits in a model.
-func sites(cfg models.Config, l adapters.LoRA) ([]adapters.Site, error) {
-	found, err := l.Sites(adapters.Linears(models.Forward(cfg, models.Dropout{})))
+func sites(a models.Architecture, l adapters.LoRA) ([]adapters.Site, error) {
+	graph, err := a.Forward(models.Dropout{})
+	if err != nil {
+		return nil, fault.Input(err)
+	}
+	found, err := l.Sites(adapters.Linears(graph))
 	if err != nil {
 		return nil, fault.Usage(err)
 	}

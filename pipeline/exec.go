@@ -95,9 +95,9 @@ func (e *executor) base(dir string) (*models.Folder, error) {
 }
 
 // encodeAll tokenizes tasks and counts the pairs that had to be cut.
-func (e *executor) encodeAll(tasks []convai2.Task, turns int, cfg models.Config) (encoded []train.Task, cut int, err error) {
+func (e *executor) encodeAll(tasks []convai2.Task, turns int, a models.Architecture) (encoded []train.Task, cut int, err error) {
 	for _, task := range tasks {
-		t, n, err := encode(e.config, e.tokenizer, task, turns, maxTokens(e.config, cfg))
+		t, n, err := encode(e.config, e.tokenizer, task, turns, maxTokens(e.config, a))
 		if err != nil {
 			return nil, 0, err
 		}

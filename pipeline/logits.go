@@ -15,7 +15,7 @@ import (
 
 // Scorer is a model ready to give logits.
 type Scorer struct {
-	Config models.Config
+	limits models.Limits
 	engine *train.Engine
 	set    *train.Set
 }
@@ -27,22 +27,21 @@ func OpenScorer(modelDir, adapterDir string, threads int) (*Scorer, error) {
 	if err != nil {
 		return nil, fault.Input(err)
 	}
-	spec := train.Spec{Config: base.Config, Threads: threads}
+	spec := train.Spec{Architecture: base.Architecture, Threads: threads}
 	tensors, hasHead := base.Tensors, base.HasHead
 	if adapterDir != "" {
-		adapter, sites, err := loadAdapter(adapterDir, base.Config)
+		adapter, sites, err := loadAdapter(adapterDir, base.Architecture)
 		if err != nil {
 			return nil, fault.Input(err)
 		}
 		spec.Sites = sites
 		tensors = merged(tensors, adapter)
-		_, head := split(adapter)
-		hasHead = hasHead || len(head) > 0
+		hasHead = models.HasHead(base.Architecture, tensors)
 	}
 	if !hasHead {
 		return nil, fault.Input(fmt.Errorf("loading %s: it has no classification head (classifier.*), and no adapter brings one", modelDir))
 	}
-	s := &Scorer{Config: base.Config}
+	s := &Scorer{limits: base.Architecture.Limits()}
 	if s.engine, err = train.NewEngine(spec); err != nil {
 		return nil, err
 	}
@@ -54,16 +53,20 @@ func OpenScorer(modelDir, adapterDir string, threads int) (*Scorer, error) {
 }
 
 // loadAdapter reads a PEFT adapter and fits it to a model: its pairs to the linear layers, its head to the model's shapes.
-func loadAdapter(dir string, cfg models.Config) (safetensors.Tensors, []adapters.Site, error) {
+func loadAdapter(dir string, base models.Architecture) (safetensors.Tensors, []adapters.Site, error) {
 	a, err := adapters.Load(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	sites, err := a.Sites(adapters.Linears(models.Forward(cfg, models.Dropout{})))
+	graph, err := base.Forward(models.Dropout{})
+	if err != nil {
+		return nil, nil, err
+	}
+	sites, err := a.Sites(adapters.Linears(graph))
 	if err != nil {
 		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
 	}
-	for _, p := range cfg.Parameters() {
+	for _, p := range base.Parameters() {
 		if t, ok := a.Tensors[p.Name]; ok && !slices.Equal(t.Shape, p.Shape) {
 			return nil, nil, fmt.Errorf("loading adapter %s: tensor %s has shape %v, the base's is %v", dir, p.Name, t.Shape, p.Shape)
 		}
@@ -71,33 +74,16 @@ func loadAdapter(dir string, cfg models.Config) (safetensors.Tensors, []adapters
 	return a.Tensors, sites, nil
 }
 
-// Logits runs one row of token ids, every id under mask 1.
-func (s *Scorer) Logits(ctx context.Context, ids []int) ([]float32, error) {
-	if err := s.check(ids); err != nil {
+// Logits runs one row of token ids, every id under mask 1. types are the ids' segments; nil: all 0.
+func (s *Scorer) Logits(ctx context.Context, ids, types []int) ([]float32, error) {
+	if err := s.limits.Check(ids, types); err != nil {
 		return nil, fault.Input(err)
 	}
-	return s.engine.Logits(ctx, tokenize.NewBatch([][]int{ids}, s.Config.PadTokenID), s.set)
-}
-
-// check refuses ids that the model has no embedding for.
-func (s *Scorer) check(ids []int) error {
-	most := s.Config.MaxPositionEmbeddings - s.Config.PadTokenID - 1
-	if len(ids) == 0 {
-		return fmt.Errorf("a row without ids")
+	batch := tokenize.NewBatch([][]int{ids}, s.limits.Pad)
+	for i, segment := range types {
+		batch.Types[i] = int64(segment)
 	}
-	positions := 0
-	for i, id := range ids {
-		if id < 0 || id >= s.Config.VocabSize {
-			return fmt.Errorf("id %d at %d is outside the vocabulary of %d", id, i, s.Config.VocabSize)
-		}
-		if id != s.Config.PadTokenID {
-			positions++
-		}
-	}
-	if positions > most {
-		return fmt.Errorf("%d ids, and the model has %d positions", positions, most)
-	}
-	return nil
+	return s.engine.Logits(ctx, batch, s.set)
 }
 
 // Close ends the engine.

@@ -1,10 +1,6 @@
 package pipeline
 
-import (
-	"path/filepath"
-
-	"metalora/models"
-)
+import "metalora/models"
 
 // Estimate is what a unit will take; 0 where nothing is known.
 type Estimate struct {
@@ -72,15 +68,16 @@ func (u *Unit) weights(parameters int64) int64 {
 // parameters counts the base's weights, 0 where they cannot be known without reading them.
 func (e *Experiment) parameters() int64 {
 	c := e.Config
-	var shape models.Config
+	var shape models.Architecture
 	if i := c.Model.Init; i != nil {
-		shape = i.shape()
+		config := i.shape()
 		if i.Vocabulary == 0 && c.Synthetic != nil {
-			shape.VocabSize = c.Synthetic.Vocabulary
+			config.VocabSize = c.Synthetic.Vocabulary
 		}
+		shape = config
 	} else {
 		var err error
-		if shape, err = models.ReadConfig(filepath.Join(c.Model.Path, "config.json")); err != nil {
+		if shape, err = models.ReadArchitecture(c.Model.Path); err != nil {
 			return 0
 		}
 	}

@@ -74,20 +74,20 @@ func (r *retraining) settings(result *Result) (settings, error) {
 		return settings{}, fault.Usage(err)
 	}
 	r.method = methodsByKind[variant.Kind]
-	spec := train.Spec{Config: r.base.Config, Dropout: c.dropout(), Trains: r.method.Trains, Threads: c.Threads}
+	spec := train.Spec{Architecture: r.base.Architecture, Dropout: c.dropout(), Trains: r.method.Trains, Threads: c.Threads}
 	if r.method.Trains.Has(train.Adapter) {
 		r.lora = c.Retrain.LoRA.lora(variant.Rank)
-		if r.sites, err = sites(r.base.Config, r.lora); err != nil {
+		if r.sites, err = sites(r.base.Architecture, r.lora); err != nil {
 			return settings{}, err
 		}
 		spec.Sites, spec.LoRADropout = r.sites, r.lora.Dropout
 	}
-	tasks, cut, err := r.encodeAll(r.retrain, c.Data.Turns.Retrain, r.base.Config)
+	tasks, cut, err := r.encodeAll(r.retrain, c.Data.Turns.Retrain, r.base.Architecture)
 	if err != nil {
 		return settings{}, err
 	}
 	result.Cut = cut
-	encoder, head := split(r.base.Tensors)
+	encoder, head := models.Split(r.base.Architecture, r.base.Tensors)
 	s := settings{method: r.method, spec: spec, tasks: tasks, batch: c.Retrain.Batch, epochs: c.Retrain.Epochs,
 		adamW: c.Optimizer.adamW(), stream: []any{"retrain", u.Method}, seed: uint64(u.Seed)}
 	s.schedule = func(plan train.Plan, first int) train.Schedule {
@@ -104,19 +104,18 @@ func (r *retraining) settings(result *Result) (settings, error) {
 	return s, nil
 }
 
-// sharedHead is the base's own head, or a fresh one as Hugging Face starts it: N(0, 0.02²), zero bias.
+// sharedHead is the base's own head. What it lacks is fresh as Hugging Face starts it: N(0, 0.02²), zero bias.
 func (r *retraining) sharedHead(head safetensors.Tensors) safetensors.Tensors {
-	if len(head) > 0 {
+	if r.base.HasHead {
 		return head
 	}
-	_, head = split(models.Initialise(r.base.Config, rng.New(uint64(r.unit.Seed), "retrain", "head")))
-	return head
+	return merged(models.StartHead(r.base.Architecture, rng.New(uint64(r.unit.Seed), "retrain", "head")), head)
 }
 
 // fresh draws what a task owns: a head, and an adapter where the method has them.
 func (r *retraining) fresh(task string) safetensors.Tensors {
 	seed := uint64(r.unit.Seed)
-	own := models.FreshHead(r.base.Config, rng.New(seed, "retrain", "head", task))
+	own := freshHead(r.base, rng.New(seed, "retrain", "head", task))
 	if r.method.PerTask.Has(train.Adapter) {
 		own = merged(own, adapters.Init(r.sites, rng.New(seed, "retrain", "adapter", task)))
 	}
@@ -129,9 +128,10 @@ func (r *retraining) save(dir string) error {
 	if r.kept != nil {
 		shared = r.kept[0]
 	}
-	encoder, head := split(shared)
+	encoder, head := models.Split(r.base.Architecture, shared)
 	model := filepath.Join(dir, "model")
-	err := errors.Join(models.Save(model, r.base.Config, encoder, r.config.Model.Tokenizer), r.saveTokenizer(model))
+	kept := merged(encoder, models.Poolers(r.base.Architecture, r.base.Tensors))
+	err := errors.Join(r.base.Architecture.Save(model, kept, r.config.Model.Tokenizer), r.saveTokenizer(model))
 	if err != nil {
 		return fmt.Errorf("saving the retrained model: %w", err)
 	}

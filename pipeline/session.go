@@ -80,7 +80,7 @@ func (t *session) open(s settings) error {
 	}
 	t.closers = append(t.closers, t.scorer.Close)
 	t.run = &train.Run{Engine: engine, Tasks: s.tasks, AdamW: s.adamW, Trained: s.spec.Trained()}
-	pad := train.PadRows(s.spec.Config)
+	pad := train.PadRows(s.spec.Architecture)
 	if t.run.Shared, err = t.bind(s.shared, pad); err != nil {
 		return err
 	}

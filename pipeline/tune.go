@@ -84,7 +84,7 @@ func Tune(ctx context.Context, o TuneOptions, p Progress) (*TuneResult, error) {
 	if e.tokenizer, err = tokenize.Load(c.Model.Tokenizer); err != nil {
 		return nil, fault.Input(err)
 	}
-	if err := checkVocabulary(base.Config, e.tokenizer, c.Model.Path); err != nil {
+	if err := checkVocabulary(base.Architecture, e.tokenizer, c.Model.Path); err != nil {
 		return nil, err
 	}
 	task, err := tuneTask(c, o)
@@ -147,7 +147,7 @@ func everything(ds []*convai2.Dialogue, heldOut int) *convai2.Clustering {
 
 func (e *executor) tune(ctx context.Context, base *models.Folder, task convai2.Task, o TuneOptions, p Progress) (*TuneResult, error) {
 	c := e.config
-	tasks, cut, err := e.encodeAll([]convai2.Task{task}, c.Data.Turns.Test, base.Config)
+	tasks, cut, err := e.encodeAll([]convai2.Task{task}, c.Data.Turns.Test, base.Architecture)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 // Batch is token ids as a model takes them: Rows x Length, row-major, short rows padded at their end.
 type Batch struct {
 	IDs, Mask    []int64 // Mask is 1 for a token and 0 for padding
+	Types        []int64 // segment ids, 0 where there is padding
 	Rows, Length int
 	Tokens       int // without padding
 	Cut          int // rows whose context was cut
@@ -20,7 +21,8 @@ func NewBatch(rows [][]int, pad int) Batch {
 		b.Length = max(b.Length, len(row))
 		b.Tokens += len(row)
 	}
-	b.IDs, b.Mask = make([]int64, b.Rows*b.Length), make([]int64, b.Rows*b.Length)
+	n := b.Rows * b.Length
+	b.IDs, b.Mask, b.Types = make([]int64, n), make([]int64, n), make([]int64, n)
 	for i := range b.IDs {
 		b.IDs[i] = int64(pad)
 	}

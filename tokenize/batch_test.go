@@ -14,10 +14,10 @@ func TestNewBatch(t *testing.T) {
 		want Batch
 	}{
 		"padded": {[][]int{{0, 5, 2}, {0, 2}}, Batch{
-			IDs: []int64{0, 5, 2, 0, 2, 1}, Mask: []int64{1, 1, 1, 1, 1, 0}, Rows: 2, Length: 3, Tokens: 5}},
-		"a pad id among the tokens": {[][]int{{0, 1}}, Batch{IDs: []int64{0, 1}, Mask: []int64{1, 1}, Rows: 1, Length: 2, Tokens: 2}},
-		"nothing":                   {nil, Batch{IDs: []int64{}, Mask: []int64{}}},
-		"empty rows":                {[][]int{{}, {}}, Batch{IDs: []int64{}, Mask: []int64{}, Rows: 2}},
+			IDs: []int64{0, 5, 2, 0, 2, 1}, Mask: []int64{1, 1, 1, 1, 1, 0}, Types: make([]int64, 6), Rows: 2, Length: 3, Tokens: 5}},
+		"a pad id among the tokens": {[][]int{{0, 1}}, Batch{IDs: []int64{0, 1}, Mask: []int64{1, 1}, Types: make([]int64, 2), Rows: 1, Length: 2, Tokens: 2}},
+		"nothing":                   {nil, Batch{IDs: []int64{}, Mask: []int64{}, Types: []int64{}}},
+		"empty rows":                {[][]int{{}, {}}, Batch{IDs: []int64{}, Mask: []int64{}, Types: []int64{}, Rows: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, NewBatch(c.rows, 1)); diff != "" {

@@ -143,12 +143,16 @@ func quantile(xs []float64, q float64) float64 {
 }
 
 func (c Case) prepare(ctx context.Context) (*step, error) {
-	spec := train.Spec{Config: c.Config, Trains: c.Trains, Threads: c.Threads, Profile: c.Profile, LoRADropout: c.Dropout,
+	spec := train.Spec{Architecture: c.Config, Trains: c.Trains, Threads: c.Threads, Profile: c.Profile, LoRADropout: c.Dropout,
 		Dropout: models.Dropout{Hidden: c.Dropout, Attention: c.Dropout, Head: c.Dropout}}
 	s := rng.New(1, "bench")
 	tensors := models.Initialise(c.Config, s)
 	if c.Rank > 0 {
-		sites, err := adapters.LoRA{Rank: c.Rank, Alpha: 16}.Sites(adapters.Linears(models.Forward(c.Config, models.Dropout{})))
+		graph, err := c.Config.Forward(models.Dropout{})
+		if err != nil {
+			return nil, err
+		}
+		sites, err := adapters.LoRA{Rank: c.Rank, Alpha: 16}.Sites(adapters.Linears(graph))
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ func (p *program) logits() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logits --model DIR [--adapter DIR] --ids FILE",
 		Short: "Run rows of token ids through a model",
-		Long: `Logits reads rows of token ids, a line each: [0,…,2], or {"ids":[…]}. It writes a line of logits for each. Every id stands
+		Long: `Logits reads rows of token ids, a line each: [0,…,2], or {"ids":[…],"types":[…]} with segment ids. It writes a line of logits for each. Every id stands
 under mask 1, pads too. A model without a classification head is refused.`,
 		Example: `  metalora tokenize --model DIR --pair --json pairs.tsv > ids.jsonl
   metalora logits --model DIR --adapter ADAPTER --ids ids.jsonl --json`,
@@ -39,11 +39,11 @@ under mask 1, pads too. A model without a classification head is refused.`,
 			}
 			defer scorer.Close()
 			return eachLine(in, name, func(number int, line string) error {
-				row, err := parseRow(line)
+				ids, types, err := parseRow(line)
 				if err != nil {
 					return fault.Input(fmt.Errorf("%s:%d: %w", name, number, err))
 				}
-				logits, err := scorer.Logits(cmd.Context(), row)
+				logits, err := scorer.Logits(cmd.Context(), ids, types)
 				if err != nil {
 					return fmt.Errorf("%s:%d: %w", name, number, err)
 				}
@@ -64,8 +64,8 @@ under mask 1, pads too. A model without a classification head is refused.`,
 	return cmd
 }
 
-// parseRow reads a row of ids, alone or with segment ids. RoBERTa has one segment, so they must be zero.
-func parseRow(line string) ([]int, error) {
+// parseRow reads a row of ids, alone or with segment ids.
+func parseRow(line string) (ids, types []int, err error) {
 	row := struct{ IDs, Types []int }{}
 	var into any = &row.IDs
 	if data := bytes.TrimSpace([]byte(line)); len(data) > 0 && data[0] == '{' {
@@ -74,15 +74,7 @@ func parseRow(line string) ([]int, error) {
 	decoder := json.NewDecoder(bytes.NewReader([]byte(line)))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		return nil, fmt.Errorf("want [id,…] or {\"ids\":[…]}: %w", err)
+		return nil, nil, fmt.Errorf("want [id,…] or {\"ids\":[…],\"types\":[…]}: %w", err)
 	}
-	if row.Types != nil && len(row.Types) != len(row.IDs) {
-		return nil, fmt.Errorf("%d segment ids for %d ids", len(row.Types), len(row.IDs))
-	}
-	for i, t := range row.Types {
-		if t != 0 {
-			return nil, fmt.Errorf("segment id %d at %d: a RoBERTa has segment 0 alone", t, i)
-		}
-	}
-	return row.IDs, nil
+	return row.IDs, row.Types, nil
 }

@@ -23,13 +23,13 @@ type Turn struct {
 
 // Spec says which graph an engine runs.
 type Spec struct {
-	Config      models.Config
-	Sites       []adapters.Site // where LoRA sits; none: no adapter
-	Dropout     models.Dropout
-	LoRADropout float64
-	Trains      Weights // the weights whose gradients are wanted; none: an engine that scores
-	Threads     int     // 0: all cores
-	Profile     string  // start of the name of a file with every operator's times, written on Close; empty: none
+	Architecture models.Architecture
+	Sites        []adapters.Site // where LoRA sits; none: no adapter
+	Dropout      models.Dropout
+	LoRADropout  float64
+	Trains       Weights // the weights whose gradients are wanted; none: an engine that scores
+	Threads      int     // 0: all cores
+	Profile      string  // start of the name of a file with every operator's times, written on Close; empty: none
 }
 
 // Engine is one graph on ONNX Runtime. Weights are inputs, so one engine serves every task and every seed.
@@ -40,6 +40,7 @@ type Engine struct {
 	gradients []autodiff.Gradient
 	masks     []*mask
 	weights   []string               // inputs that are weights
+	segments  bool                   // token_type_ids is an input
 	dense     map[string]*ort.Tensor // gradient outputs of fixed shape, by output name
 }
 
@@ -69,9 +70,9 @@ func NewEngine(spec Spec) (*Engine, error) {
 }
 
 func (s Spec) forward() (*onnx.Model, error) {
-	graph := models.Forward(s.Config, s.Dropout)
-	if len(s.Sites) == 0 {
-		return graph, nil
+	graph, err := s.Architecture.Forward(s.Dropout)
+	if err != nil || len(s.Sites) == 0 {
+		return graph, err
 	}
 	return adapters.Insert(graph, s.Sites, s.LoRADropout)
 }
@@ -91,7 +92,7 @@ func differentiate(graph *onnx.Model, spec Spec) (*onnx.Model, []autodiff.Gradie
 // Trained lists the names of the weights whose gradients the engine gives.
 func (s Spec) Trained() []string {
 	var names []string
-	for _, p := range s.Config.Parameters() {
+	for _, p := range s.Architecture.Parameters() {
 		if p.Head && s.Trains.Has(Head) || !p.Head && s.Trains.Has(Base) {
 			names = append(names, p.Name)
 		}
@@ -132,12 +133,14 @@ func (e *Engine) prepare(graph *onnx.Model, spec Spec) error {
 		switch {
 		case rate > 0:
 			e.masks = append(e.masks, newMask(input, rate))
+		case input.Name == "token_type_ids":
+			e.segments = true
 		case !slices.Contains([]string{"input_ids", "attention_mask", "targets"}, input.Name):
 			e.weights = append(e.weights, input.Name)
 		}
 	}
 	shapes := map[string][]int{}
-	for _, p := range spec.Config.Parameters() {
+	for _, p := range spec.Architecture.Parameters() {
 		shapes[p.Name] = p.Shape
 	}
 	for _, s := range spec.Sites {
@@ -189,7 +192,7 @@ func (e *Engine) Score(ctx context.Context, turn *Turn, sets ...*Set) ([]float32
 func (e *Engine) Logits(ctx context.Context, batch tokenize.Batch, sets ...*Set) ([]float32, error) {
 	f := feeds{}
 	defer f.close()
-	if err := f.batch(batch); err != nil {
+	if err := f.batch(batch, e.segments); err != nil {
 		return nil, err
 	}
 	if err := f.weights(e.weights, sets); err != nil {

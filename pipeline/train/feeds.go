@@ -23,7 +23,7 @@ func (f *feeds) close() {
 
 // all feeds everything that a training graph reads.
 func (f *feeds) all(e *Engine, batch tokenize.Batch, targets []float32, dropout *rng.Stream, sets []*Set) error {
-	if err := f.batch(batch); err != nil {
+	if err := f.batch(batch, e.segments); err != nil {
 		return err
 	}
 	if err := f.weights(e.weights, sets); err != nil {
@@ -35,11 +35,16 @@ func (f *feeds) all(e *Engine, batch tokenize.Batch, targets []float32, dropout 
 	return f.masks(e.masks, batch, dropout)
 }
 
-func (f *feeds) batch(b tokenize.Batch) error {
+func (f *feeds) batch(b tokenize.Batch, segments bool) error {
 	f.tensors = map[string]*ort.Tensor{}
 	shape := []int{b.Rows, b.Length}
 	if err := put(f, "input_ids", shape, b.IDs); err != nil {
 		return err
+	}
+	if segments {
+		if err := put(f, "token_type_ids", shape, b.Types); err != nil {
+			return err
+		}
 	}
 	return put(f, "attention_mask", shape, b.Mask)
 }

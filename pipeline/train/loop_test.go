@@ -14,13 +14,13 @@ import (
 // nanoRun is a short run of nano-roberta over drawn turns.
 func nanoRun(t *testing.T, dropout float64) *Run {
 	folder := loadModel(t, "testdata/nano-roberta")
-	spec := Spec{Config: folder.Config, Trains: Base | Head, Dropout: models.Dropout{Hidden: dropout, Attention: dropout, Head: dropout}, Threads: 2}
+	spec := Spec{Architecture: folder.Architecture, Trains: Base | Head, Dropout: models.Dropout{Hidden: dropout, Attention: dropout, Head: dropout}, Threads: 2}
 	drawn, _, _ := drawnTurns([]int{4, 4, 4, 4}, 9)
 	var turns []Turn
 	for _, turn := range drawn {
 		turns = append(turns, *turn)
 	}
-	run := &Run{Engine: newEngine(t, spec), Shared: newSet(t, folder.Tensors.Clone(), folder.Config), Tasks: []Task{{Name: "drawn", Train: turns}},
+	run := &Run{Engine: newEngine(t, spec), Shared: newSet(t, folder.Tensors.Clone(), folder.Architecture), Tasks: []Task{{Name: "drawn", Train: turns}},
 		AdamW: DefaultAdamW, Trained: spec.Trained(), Seed: 3}
 	run.Plan = NewPlan(TaskAfterTask, []int{len(turns)}, 2, 3, inOrder([]int{len(turns)}))
 	run.Schedule = OverRun(1e-3, 0.1, len(run.Plan))

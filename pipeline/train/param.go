@@ -86,9 +86,9 @@ func (p *Param) gradient() []float32 {
 }
 
 // PadRows tells which weights of a model have a row without gradient, and which row.
-func PadRows(cfg models.Config) map[string]int {
+func PadRows(a models.Architecture) map[string]int {
 	rows := map[string]int{}
-	for _, p := range cfg.Parameters() {
+	for _, p := range a.Parameters() {
 		if p.Pad >= 0 {
 			rows[p.Name] = p.Pad
 		}

@@ -110,9 +110,9 @@ func loadModel(t *testing.T, dir string) *models.Folder {
 	return folder
 }
 
-func newSet(t *testing.T, tensors safetensors.Tensors, cfg models.Config) *Set {
+func newSet(t *testing.T, tensors safetensors.Tensors, a models.Architecture) *Set {
 	t.Helper()
-	set, err := NewSet(tensors, PadRows(cfg))
+	set, err := NewSet(tensors, PadRows(a))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,9 +131,13 @@ func newEngine(t *testing.T, spec Spec) *Engine {
 }
 
 // lora4 is the reference's adapter: rank 4 and alpha 16 on every linear layer of the encoder.
-func lora4(t *testing.T, cfg models.Config) []adapters.Site {
+func lora4(t *testing.T, a models.Architecture) []adapters.Site {
 	t.Helper()
-	sites, err := adapters.LoRA{Rank: 4, Alpha: 16}.Sites(adapters.Linears(models.Forward(cfg, models.Dropout{})))
+	graph, err := a.Forward(models.Dropout{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sites, err := adapters.LoRA{Rank: 4, Alpha: 16}.Sites(adapters.Linears(graph))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,16 +183,16 @@ func TestGradients(t *testing.T) {
 
 func checkGradients(t *testing.T, index gradientIndex, name, model, dir string) {
 	folder, golden := loadModel(t, model), openFixture(t, filepath.Join(dir, name+".safetensors"))
-	spec, sets := Spec{Config: folder.Config, Trains: Base | Head}, []*Set{newSet(t, folder.Tensors, folder.Config)}
+	spec, sets := Spec{Architecture: folder.Architecture, Trains: Base | Head}, []*Set{newSet(t, folder.Tensors, folder.Architecture)}
 	if index[name].LoRA != nil {
-		spec.Sites, spec.Trains = lora4(t, folder.Config), Adapter|Head
+		spec.Sites, spec.Trains = lora4(t, folder.Architecture), Adapter|Head
 		own := safetensors.Tensors{}
 		for name, tensor := range golden.tensors("") {
 			if strings.Contains(name, ".lora_") && !strings.HasPrefix(name, "grad.") {
 				own[name] = tensor
 			}
 		}
-		sets = append([]*Set{newSet(t, own, folder.Config)}, sets...)
+		sets = append([]*Set{newSet(t, own, folder.Architecture)}, sets...)
 	}
 	engine := newEngine(t, spec)
 	loss := accumulateFixture(t, engine, golden, sets)
@@ -259,8 +263,8 @@ func TestAccumulationEqualsOneBatch(t *testing.T) {
 	for name, sizes := range map[string][]int{"equal candidates": {4, 4, 4}, "unequal candidates": {2, 5, 3}} {
 		t.Run(name, func(t *testing.T) {
 			turns, whole, wholeTargets := drawnTurns(sizes, 9)
-			engine := newEngine(t, Spec{Config: folder.Config, Trains: Base | Head})
-			one, many := newSet(t, folder.Tensors, folder.Config), newSet(t, folder.Tensors, folder.Config)
+			engine := newEngine(t, Spec{Architecture: folder.Architecture, Trains: Base | Head})
+			one, many := newSet(t, folder.Tensors, folder.Architecture), newSet(t, folder.Tensors, folder.Architecture)
 			wholeLoss, err := engine.accumulate(t.Context(), whole, wholeTargets, nil, []*Set{one})
 			if err != nil {
 				t.Fatal(err)

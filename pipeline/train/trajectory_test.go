@@ -62,16 +62,16 @@ func newTrajectory(t *testing.T, want trajectory, method Method, adapting bool) 
 		run.Tasks, prefixes = fixtureTasks(t)[3:], []string{"fresh."}
 		overlay(folder.Tensors, openFixture(t, reference(t, "trajectories", want.From+".safetensors")))
 	}
-	spec := Spec{Config: folder.Config, Trains: method.Trains}
+	spec := Spec{Architecture: folder.Architecture, Trains: method.Trains}
 	if method.Trains.Has(Adapter) {
-		spec.Sites = lora4(t, folder.Config)
+		spec.Sites = lora4(t, folder.Architecture)
 	}
 	if method.PerTask != 0 {
 		for _, prefix := range prefixes {
-			run.Own = append(run.Own, newSet(t, owned(initial.tensors(prefix), method), folder.Config))
+			run.Own = append(run.Own, newSet(t, owned(initial.tensors(prefix), method), folder.Architecture))
 		}
 	}
-	run.Engine, run.Shared, run.Trained = newEngine(t, spec), newSet(t, folder.Tensors, folder.Config), spec.Trained()
+	run.Engine, run.Shared, run.Trained = newEngine(t, spec), newSet(t, folder.Tensors, folder.Architecture), spec.Trained()
 	batches := Batches(len(run.Tasks[0].Train), 2)
 	run.Schedule = PublishedRetraining(want.Hyper.LR, 0.1, want.Hyper.Schedule, batches, want.Hyper.Epochs)
 	if adapting {
@@ -215,8 +215,8 @@ func gather(p *Param, ids []int64) []float32 {
 
 func compareHeldOut(t *testing.T, run *Run, golden fixture, method Method) {
 	t.Helper()
-	cfg := loadModel(t, reference(t, "tiny-roberta")).Config
-	spec := Spec{Config: cfg}
+	cfg := loadModel(t, reference(t, "tiny-roberta")).Architecture
+	spec := Spec{Architecture: cfg}
 	if method.Trains.Has(Adapter) {
 		spec.Sites = lora4(t, cfg)
 	}
