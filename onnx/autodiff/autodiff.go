@@ -51,6 +51,8 @@ type Gradient struct {
 	// belongs to: a graph input, or the output "ids::" + Of. Its shape is Output's without the last dimension. As in
 	// Gather, a negative id counts from the end.
 	IDs string
+	// Zero says that what is differentiated does not depend on Of, as far as the graph alone tells.
+	Zero bool
 }
 
 // Blocker is a node that no gradient passes.
@@ -66,6 +68,11 @@ type Unsupported struct {
 	Blockers []Blocker
 }
 
+// RequestError is an error of who asks, not of the model.
+type RequestError struct{ error }
+
+func (r *RequestError) Unwrap() error { return r.error }
+
 // Error lists the nodes, one a line.
 func (u *Unsupported) Error() string {
 	var s strings.Builder
@@ -80,8 +87,8 @@ func (u *Unsupported) Error() string {
 // Wrt. The outputs of m stay, the model m itself is not touched. Only what the gradients need is added; a value that Of
 // does not depend on has zeros for gradient. Integers and booleans carry no gradient: a way through them counts as none.
 //
-// The operator set stays unless a rule needs a newer one (adding up at indices: 16). An error is about the request or
-// the model; where nodes lack a rule it is an [*Unsupported] with all of them.
+// The operator set stays unless a rule needs a newer one (adding up at indices: 16). An error is about the request, a
+// [*RequestError], or the model; where nodes lack a rule it is an [*Unsupported] with all of them.
 func Differentiate(m *onnx.Model, r Request) (*onnx.Model, []Gradient, error) {
 	if v := m.Opsets[""]; v < minOpset {
 		return nil, nil, fmt.Errorf("differentiating a model of opset %d: %d is the oldest that gradients can be written in", v, minOpset)
@@ -95,7 +102,7 @@ func Differentiate(m *onnx.Model, r Request) (*onnx.Model, []Gradient, error) {
 	}
 	b := newBuilder(m.Clone(), facts)
 	if err := b.check(r); err != nil {
-		return nil, nil, fmt.Errorf("differentiating %q: %w", r.Of, err)
+		return nil, nil, fmt.Errorf("differentiating %q: %w", r.Of, &RequestError{err})
 	}
 	b.backward(r)
 	if len(b.blockers) > 0 {
@@ -115,6 +122,9 @@ func (b *builder) check(r Request) error {
 		}
 		if slices.Contains(r.Wrt[:i], w) {
 			return fmt.Errorf("gradient by %q: asked for twice", w)
+		}
+		if n := b.decider(w); n != nil {
+			return fmt.Errorf("gradient by %q: it decides a shape, of the output of %v, and a shape has no gradient", w, n)
 		}
 		if b.exists(gradPrefix + w) {
 			return fmt.Errorf("gradient by %q: the graph already has a value %q", w, gradPrefix+w)

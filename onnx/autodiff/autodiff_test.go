@@ -31,7 +31,7 @@ func TestUnsupportedListsEveryNode(t *testing.T) {
 		&onnx.Node{Name: "second", Op: "Det", Inputs: []string{"a"}, Outputs: []string{"b"}},
 		&onnx.Node{Name: "aside", Op: "Mystery", Domain: "com.example", Inputs: []string{"x"}, Outputs: []string{"c"}},
 		&onnx.Node{Name: "third", Op: "Pad", Inputs: []string{"b", "pads"}, Outputs: []string{"d"}, Attrs: []onnx.Attr{onnx.StringAttr("mode", "reflect")}},
-		&onnx.Node{Op: "Range", Inputs: []string{"d", "d", "d"}, Outputs: []string{"e"}})
+		&onnx.Node{Op: "Bernoulli", Inputs: []string{"d"}, Outputs: []string{"e"}})
 	b.Graph.Initializers = append(b.Graph.Initializers, &onnx.Tensor{Name: "pads", Type: onnx.Int64, Dims: []int64{2}, Raw: make([]byte, 16)})
 	m.Opsets["com.example"] = 1
 	b.Output("e", onnx.Float)
@@ -42,7 +42,7 @@ func TestUnsupportedListsEveryNode(t *testing.T) {
 		t.Fatalf("error %v, want *Unsupported", err)
 	}
 	want := []Blocker{
-		{"e", "Range", "", "there is no rule for this operator"},
+		{"e", "Bernoulli", "", "there is no rule for this operator"},
 		{"third", "Pad", "", "there is no rule for mode reflect"},
 		{"second", "Det", "", "there is no rule for this operator"},
 		{"first", "Mystery", "com.example", "there is no rule for this operator"},

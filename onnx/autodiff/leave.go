@@ -13,11 +13,13 @@ func (b *builder) leave(r Request) []Gradient {
 		b.dtype = b.info[w].Type
 		g := Gradient{Of: w}
 		if b.tables[w] {
+			g.Zero = len(b.lookups[w]) == 0
 			rows, ids := b.rowsOf(w)
 			g.Output, g.IDs = exits.shared(gradPrefix+w, rows, b.rowInfo(w, ids)), b.idsOutput(w, ids)
 		} else {
 			dw := b.cotangent(w)
 			if dw == "" {
+				g.Zero = true
 				dw = b.filled(0, b.op("Shape", w))
 			}
 			g.Output = exits.own(gradPrefix+w, dw, b.info[w])

@@ -40,7 +40,8 @@ func TestRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Gradient{
-		{"words", "grad::words", "ids"}, {"positions", "grad::words", "ids::positions"}, {"unused", "grad::unused", "ids::unused"},
+		{Of: "words", Output: "grad::words", IDs: "ids"}, {Of: "positions", Output: "grad::words", IDs: "ids::positions"},
+		{Of: "unused", Output: "grad::unused", IDs: "ids::unused", Zero: true},
 	}
 	if d := cmp.Diff(want, gs); d != "" {
 		t.Fatal(d)
