@@ -148,12 +148,13 @@ func (l LoRA) unmatched(linears []Linear) error {
 	return nil
 }
 
-func inEncoder(name string) bool { return strings.Contains(name, "encoder.layer.") }
+// inEncoder tells whether a name is that of a module of a numbered layer: encoder.layer.0.…, transformer.layer.0.…
+func inEncoder(name string) bool { return layerNumber.MatchString(name) }
 
 // ends tells whether a name is t or ends in it after a dot.
 func ends(name, t string) bool { return name == t || strings.HasSuffix(name, "."+t) }
 
-var layerNumber = regexp.MustCompile(`\.layer\.(\d+)\.`)
+var layerNumber = regexp.MustCompile(`(?:^|\.)layer\.(\d+)\.`)
 
 func (l LoRA) inLayers(name string) bool {
 	if l.Layers == nil {

@@ -17,7 +17,7 @@ import (
 	"metalora/pipeline/rng"
 )
 
-// TestAgainstPEFT compares the logits of PEFT's adapters on tiny-roberta: adapted, merged and of the bare base.
+// TestAgainstPEFT compares the logits of PEFT's adapters on tiny-roberta and tiny-bert: adapted, merged and of the bare base.
 func TestAgainstPEFT(t *testing.T) {
 	reference := filepath.Join("..", "..", "shared", "reference")
 	if _, err := os.Stat(reference); errors.Is(err, fs.ErrNotExist) {
@@ -26,12 +26,15 @@ func TestAgainstPEFT(t *testing.T) {
 		}
 		t.Skip("needs the reference numbers beside the project; TestMergedAgreesWithAdapted covers the products without them")
 	}
-	base, err := models.Load(filepath.Join(reference, "tiny-roberta"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"all-linear-r4", "query-value-r8", "rslora-r4", "patterns", "dense-suffix", "layer-1-only"} {
+	for name, model := range map[string]string{
+		"all-linear-r4": "tiny-roberta", "query-value-r8": "tiny-roberta", "rslora-r4": "tiny-roberta", "patterns": "tiny-roberta",
+		"dense-suffix": "tiny-roberta", "layer-1-only": "tiny-roberta", "bert-r4": "tiny-bert",
+	} {
 		t.Run(name, func(t *testing.T) {
+			base, err := models.Load(filepath.Join(reference, model))
+			if err != nil {
+				t.Fatal(err)
+			}
 			dir := filepath.Join(reference, "peft-adapters", name)
 			a, err := Load(dir)
 			if err != nil {
@@ -217,8 +220,8 @@ func TestSitesRefusesAnotherModel(t *testing.T) {
 
 // batch is what a model reads.
 type batch struct {
-	shape     []int
-	ids, mask []int64
+	shape            []int
+	ids, mask, types []int64
 }
 
 func someBatch() batch {
@@ -237,7 +240,11 @@ func readBatch(t *testing.T, f *safetensors.File) batch {
 		t.Fatal(err)
 	}
 	rows := 4 // of every expected.safetensors
-	return batch{[]int{rows, len(ids) / rows}, ids, mask}
+	types, err := f.Int64("token_type_ids")
+	if err != nil {
+		types = make([]int64, len(ids)) // a RoBERTa's
+	}
+	return batch{[]int{rows, len(ids) / rows}, ids, mask, types}
 }
 
 func logits(t *testing.T, graph *onnx.Model, weights safetensors.Tensors, b batch) []float32 {
@@ -249,6 +256,10 @@ func logits(t *testing.T, graph *onnx.Model, weights safetensors.Tensors, b batc
 	defer session.Close()
 	feeds := map[string]*ort.Tensor{"input_ids": tensor(t, b.shape, b.ids), "attention_mask": tensor(t, b.shape, b.mask)}
 	for _, v := range session.Inputs()[2:] {
+		if v.Name == "token_type_ids" {
+			feeds[v.Name] = tensor(t, b.shape, b.types)
+			continue
+		}
 		feeds[v.Name] = tensor(t, weights[v.Name].Shape, weights[v.Name].Data)
 	}
 	fetches := map[string]*ort.Tensor{"logits": nil}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -105,10 +106,13 @@ func (a *Adapter) Head() safetensors.Tensors {
 	return head
 }
 
+// headModules are what the heads of sequence classifiers are made of: BERT's has the base's pooler, DistilBERT's a layer
+// before the classifier.
+var headModules = regexp.MustCompile(`(?:^|\.)(classifier|score|pooler|pre_classifier)(?:\.|$)`)
+
 // isHead says whether a name is that of a sequence classifier's head, which PEFT saves whole.
 func isHead(name string) bool {
-	module, _, _ := strings.Cut(name, ".")
-	return module == "classifier" || module == "score"
+	return headModules.MatchString(name) && !strings.Contains(name, ".lora_")
 }
 
 // linears lists the linear layers that the tensors adapt, sorted, with sizes out of the shapes. It checks that every
@@ -126,10 +130,9 @@ func (a *Adapter) linears() ([]Linear, error) {
 		}
 		linear, isB := strings.CutSuffix(name, ".lora_B.weight")
 		switch {
-		case isHead(name):
 		case isB && a.Tensors[linear+".lora_A.weight"].Data == nil:
 			return nil, fmt.Errorf("tensor %q: its lora_A is missing", name)
-		case isB:
+		case isB, isHead(name):
 		default:
 			return nil, fmt.Errorf("tensor %q: neither a LoRA matrix nor part of the head", name)
 		}

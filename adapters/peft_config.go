@@ -216,7 +216,7 @@ func (a *Adapter) writeConfig(path string) error {
 func (a *Adapter) modulesToSave() []string {
 	var modules []string
 	for _, name := range a.Head().Names() {
-		module, _, _ := strings.Cut(name, ".")
+		module := headModules.FindStringSubmatch(name)[1]
 		if !slices.Contains(modules, module) {
 			modules = append(modules, module)
 		}
@@ -224,8 +224,8 @@ func (a *Adapter) modulesToSave() []string {
 	return modules
 }
 
-// targetModules is what PEFT finds the adapted layers by: the expression or the endings it was made with, else the
-// last parts of the adapted layers' names.
+// targetModules is what PEFT finds the adapted layers by: the expression or the endings it was made with, else what
+// stands behind the layers' numbers. The last part alone would not do: "dense" means BERT's pooler too.
 func (a *Adapter) targetModules() any {
 	if a.LoRA.TargetRegexp != "" {
 		return a.LoRA.TargetRegexp
@@ -236,7 +236,10 @@ func (a *Adapter) targetModules() any {
 	endings := map[string]bool{}
 	for name := range a.Tensors {
 		if linear, ok := strings.CutSuffix(name, ".lora_A.weight"); ok {
-			endings[linear[strings.LastIndexByte(linear, '.')+1:]] = true
+			if n := layerNumber.FindStringIndex(linear); n != nil {
+				linear = linear[n[1]:]
+			}
+			endings[linear] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(endings))

@@ -2,7 +2,9 @@ package models
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 )
 
 // Bounds of what a configuration can ask for. They lie far beyond every encoder there is and keep a hostile file from
@@ -26,16 +28,26 @@ func (c Config) Check() error {
 
 func (c Config) checkKind() error {
 	switch {
-	case c.ModelType != "roberta":
-		return fmt.Errorf("model_type %q is not supported, want \"roberta\"", c.ModelType)
-	case c.HiddenAct != "gelu":
-		return fmt.Errorf("hidden_act %q is not supported, want \"gelu\"", c.HiddenAct)
+	case c.family().class == "":
+		return fmt.Errorf("model_type %q is not supported, want one of %q", c.ModelType, slices.Sorted(maps.Keys(families)))
+	case activations[c.HiddenAct].op == "":
+		return fmt.Errorf("%s %q is not supported, want one of %q", c.fieldName("hidden_act"), c.HiddenAct, slices.Sorted(maps.Keys(activations)))
 	case c.PositionEmbeddingType != "absolute":
 		return fmt.Errorf("position_embedding_type %q is not supported, want \"absolute\"", c.PositionEmbeddingType)
 	case c.IsDecoder:
 		return fmt.Errorf("is_decoder true is not supported, the model has to be an encoder")
 	case c.AddCrossAttention:
 		return fmt.Errorf("add_cross_attention true is not supported, the model has to be an encoder")
+	}
+	return c.checkUnread()
+}
+
+// checkUnread refuses fields that change what a model computes in a way that is not built here.
+func (c Config) checkUnread() error {
+	for _, name := range []string{"sinusoidal_pos_embds", "pruned_heads"} {
+		if raw, ok := c.fields[name]; ok && !slices.Contains([]string{"false", "{}", "null"}, string(raw)) {
+			return fmt.Errorf("%s %s is not supported", name, raw)
+		}
 	}
 	return nil
 }
@@ -55,11 +67,11 @@ func (c Config) checkSizes() error {
 		{"id2label or num_labels", c.NumLabels, maxLabels},
 	} {
 		if f.size < 1 || f.size > f.max {
-			return fmt.Errorf("%s is %d, want 1 to %d", f.name, f.size, f.max)
+			return fmt.Errorf("%s is %d, want 1 to %d", c.fieldName(f.name), f.size, f.max)
 		}
 	}
 	if c.HiddenSize%c.NumAttentionHeads != 0 {
-		return fmt.Errorf("hidden_size %d is no multiple of num_attention_heads %d", c.HiddenSize, c.NumAttentionHeads)
+		return fmt.Errorf("%s %d is no multiple of %s %d", c.fieldName("hidden_size"), c.HiddenSize, c.fieldName("num_attention_heads"), c.NumAttentionHeads)
 	}
 	return nil
 }
@@ -90,7 +102,7 @@ func (c Config) checkRates() error {
 	}
 	for _, r := range rates {
 		if !(r.value >= 0 && r.value < 1) {
-			return fmt.Errorf("%s is %v, want at least 0 and less than 1", r.name, r.value)
+			return fmt.Errorf("%s is %v, want at least 0 and less than 1", c.fieldName(r.name), r.value)
 		}
 	}
 	if !(c.LayerNormEps > 0 && c.LayerNormEps < 1) {
@@ -113,9 +125,16 @@ func (c Config) checkTotal() error {
 	return nil
 }
 
-// Limits says what may be fed. Positions count from pad_token_id + 1, over all tokens but pads.
+// Limits says what may be fed.
 func (c Config) Limits() Limits {
-	return Limits{Vocabulary: c.VocabSize, Pad: c.PadTokenID, Length: c.MaxPositionEmbeddings - c.PadTokenID - 1, FreePads: true}
+	l := Limits{Vocabulary: c.VocabSize, Pad: c.PadTokenID, Length: c.MaxPositionEmbeddings}
+	if c.family().padded {
+		l.Length, l.FreePads = c.MaxPositionEmbeddings-c.PadTokenID-1, true
+	}
+	if c.family().segments {
+		l.Segments = c.TypeVocabSize
+	}
+	return l
 }
 
 // HeadDropout is the rate in the classification head.

@@ -43,13 +43,20 @@ type Config struct {
 }
 
 // DefaultConfig is what Hugging Face takes for the fields that a config.json of RoBERTa leaves out.
-func DefaultConfig() Config {
-	return Config{
-		ModelType: "roberta", VocabSize: 50265, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12,
+func DefaultConfig() Config { return defaults("roberta") }
+
+// defaults are those of a model_type, which Check judges.
+func defaults(modelType string) Config {
+	c := Config{
+		ModelType: modelType, VocabSize: 50265, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12,
 		IntermediateSize: 3072, MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12,
 		PadTokenID: 1, BosTokenID: 0, EosTokenID: 2, HiddenDropoutProb: 0.1, AttentionProbsDropoutProb: 0.1,
 		HiddenAct: "gelu", PositionEmbeddingType: "absolute", InitializerRange: 0.02, NumLabels: 2,
 	}
+	if set := c.family().defaults; set != nil {
+		set(&c)
+	}
+	return c
 }
 
 type field struct {
@@ -57,9 +64,17 @@ type field struct {
 	value any // a pointer into the Config
 }
 
+// fieldName is what the family calls a field of BERT's config.json; "" where it has no such field.
+func (c Config) fieldName(name string) string {
+	if own, ok := c.family().renamed[name]; ok {
+		return own
+	}
+	return name
+}
+
 // known pairs the fields of the file with those of c; id2label and num_labels are read apart.
 func (c *Config) known() []field {
-	return []field{
+	all := []field{
 		{"model_type", &c.ModelType}, {"vocab_size", &c.VocabSize}, {"hidden_size", &c.HiddenSize},
 		{"num_hidden_layers", &c.NumHiddenLayers}, {"num_attention_heads", &c.NumAttentionHeads},
 		{"intermediate_size", &c.IntermediateSize}, {"max_position_embeddings", &c.MaxPositionEmbeddings},
@@ -71,9 +86,17 @@ func (c *Config) known() []field {
 		{"position_embedding_type", &c.PositionEmbeddingType}, {"initializer_range", &c.InitializerRange},
 		{"is_decoder", &c.IsDecoder}, {"add_cross_attention", &c.AddCrossAttention},
 	}
+	var own []field
+	for _, f := range all {
+		if f.name = c.fieldName(f.name); f.name != "" {
+			own = append(own, f)
+		}
+	}
+	return own
 }
 
-// UnmarshalJSON reads a config.json; fields that it lacks get [DefaultConfig]'s values. The result is not checked.
+// UnmarshalJSON reads a config.json; fields that it lacks get the values that Hugging Face takes. The result is not
+// checked.
 func (c *Config) UnmarshalJSON(data []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
@@ -82,7 +105,13 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	if fields == nil {
 		return errors.New("found null where an object is due")
 	}
-	*c = DefaultConfig()
+	modelType := "roberta"
+	if raw, ok := fields["model_type"]; ok {
+		if err := json.Unmarshal(raw, &modelType); err != nil {
+			return fmt.Errorf("model_type: %w", err)
+		}
+	}
+	*c = defaults(modelType)
 	c.fields = fields
 	for _, f := range c.known() {
 		raw, ok := fields[f.name]

@@ -18,16 +18,16 @@ func (c Config) Dropout() Dropout {
 	return Dropout{c.HiddenDropoutProb, c.AttentionProbsDropoutProb, c.HeadDropout()}
 }
 
-// Forward builds the graph of RobertaForSequenceClassification.
+// Forward builds the graph of the family's class for sequence classification.
 // Activations are [tokens, hidden] with tokens = rows·length, so that a linear layer is a single Gemm.
 func (c Config) Forward(d Dropout) (*onnx.Model, error) {
-	g := &onnx.Graph{Name: "RobertaForSequenceClassification"}
+	g := &onnx.Graph{Name: c.Class(true)}
 	f := &forward{Config: c, rates: d, model: onnx.NewModel(g), b: onnx.NewBuilder(g)}
 	f.model.DefineDim("tokens", "length*rows")
 	f.inputs()
 	x := f.embeddings()
 	for i := range c.NumHiddenLayers {
-		x = f.layer(layerName(i), x)
+		x = f.layer(c.layerName(i), x)
 	}
 	f.head(x)
 	f.b.Output("logits", onnx.Float, "rows", c.NumLabels)
@@ -49,6 +49,9 @@ type forward struct {
 func (f *forward) inputs() {
 	f.b.Input("input_ids", onnx.Int64, "rows", "length")
 	f.b.Input("attention_mask", onnx.Int64, "rows", "length")
+	if f.family().segments {
+		f.b.Input("token_type_ids", onnx.Int64, "rows", "length")
+	}
 }
 
 // parameters declares the weights last, so that masks and weights do not mix in the list of inputs.
@@ -62,25 +65,44 @@ func (f *forward) parameters() {
 	}
 }
 
-// embeddings is LayerNorm(word + type + position). Positions follow the ids, not the mask: each token that is not pad
-// gets the next one, each pad the pad's own.
+// embeddings is LayerNorm(word + type + position).
 func (f *forward) embeddings() string {
-	b, scope := f.b, "roberta.embeddings"
-	leave := b.Scope(scope)
-	defer leave()
-	pad, flat := b.Int(int64(f.PadTokenID)), b.Ints(-1)
-	real := b.Op("Cast", []string{b.Op("Not", []string{b.Op("Equal", []string{"input_ids", pad})})}, onnx.IntAttr("to", int64(onnx.Int64)))
-	count := b.Op("Mul", []string{b.Op("CumSum", []string{real, b.Int(1)}), real})
-	positions := b.Op("Reshape", []string{b.Op("Add", []string{count, pad}), flat})
-	ids := b.Op("Reshape", []string{"input_ids", flat})
-
-	word := b.Op("Gather", []string{scope + ".word_embeddings.weight", ids}, onnx.IntAttr("axis", 0))
-	kind := b.Op("Gather", []string{scope + ".token_type_embeddings.weight", b.Ints(0)}, onnx.IntAttr("axis", 0))
-	position := b.Op("Gather", []string{scope + ".position_embeddings.weight", positions}, onnx.IntAttr("axis", 0))
-	sum := b.Op("Add", []string{b.Op("Add", []string{word, kind}), position})
+	scope := f.family().prefix + ".embeddings"
+	defer f.b.Scope(scope)()
+	sum := f.lookUp(scope+".word_embeddings", f.flat("input_ids"))
+	switch {
+	case f.family().segments:
+		sum = f.b.Op("Add", []string{sum, f.lookUp(scope+".token_type_embeddings", f.flat("token_type_ids"))})
+	case f.family().typed:
+		sum = f.b.Op("Add", []string{sum, f.lookUp(scope+".token_type_embeddings", f.b.Ints(0))})
+	}
+	sum = f.b.Op("Add", []string{sum, f.lookUp(scope+".position_embeddings", f.positions())})
 	f.attentionShapes()
 	return f.dropout(f.norm(scope+".LayerNorm", sum), scope, f.rates.Hidden, "tokens", f.HiddenSize)
 }
+
+// positions gives each token its row of the position table: [tokens]. BERT numbers the places of a row from 0. RoBERTa
+// follows the ids, not the mask: each token that is not pad gets the next number after the pad's, each pad the pad's own.
+func (f *forward) positions() string {
+	b := f.b
+	shape := b.Op("Shape", []string{"input_ids"})
+	if !f.family().padded {
+		length := b.Op("Gather", []string{shape, b.Int(1)}, onnx.IntAttr("axis", 0))
+		return f.flat(b.Op("Expand", []string{b.Op("Range", []string{b.Int(0), length, b.Int(1)}), shape}))
+	}
+	pad := b.Int(int64(f.PadTokenID))
+	real := b.Op("Cast", []string{b.Op("Not", []string{b.Op("Equal", []string{"input_ids", pad})})}, onnx.IntAttr("to", int64(onnx.Int64)))
+	count := b.Op("Mul", []string{b.Op("CumSum", []string{real, b.Int(1)}), real})
+	return f.flat(b.Op("Add", []string{count, pad}))
+}
+
+// lookUp is the rows of an embedding table that ids name: [ids, hidden].
+func (f *forward) lookUp(table, ids string) string {
+	return f.b.Op("Gather", []string{table + ".weight", ids}, onnx.IntAttr("axis", 0))
+}
+
+// flat is [rows, length] as [tokens].
+func (f *forward) flat(x string) string { return f.b.Op("Reshape", []string{x, f.b.Ints(-1)}) }
 
 // attentionShapes makes what every attention layer needs from the batch: its split shape and its additive mask.
 func (f *forward) attentionShapes() {
@@ -91,30 +113,39 @@ func (f *forward) attentionShapes() {
 	f.mask = b.Op("Mul", []string{b.Op("Sub", []string{b.Scalar(1), seen}), b.Scalar(-math.MaxFloat32)})
 }
 
-// layer is one encoder layer: x [tokens, hidden] -> [tokens, hidden].
-func (f *forward) layer(layer, x string) string {
-	context := f.attention(layer+".attention.self", x)
-	x = f.sublayer(layer+".attention.output", context, x)
-	leave := f.b.Scope(layer + ".intermediate")
-	inner := f.b.Op("Gelu", []string{f.linear(layer+".intermediate.dense", x)})
+// layer is one encoder layer, whose modules' names start with scope: x [tokens, hidden] -> [tokens, hidden].
+func (f *forward) layer(scope, x string) string {
+	n := f.family().layer
+	x = f.sublayer(scope+n.attention, scope+n.attentionNorm, f.attention(scope, x), x)
+	leave := f.b.Scope(scope + n.inner)
+	inner := f.activation(f.linear(scope+n.inner, x))
 	leave()
-	return f.sublayer(layer+".output", inner, x)
+	return f.sublayer(scope+n.outer, scope+n.outerNorm, inner, x)
+}
+
+// activation is hidden_act.
+func (f *forward) activation(x string) string {
+	a := activations[f.HiddenAct]
+	if a.approximate == "" {
+		return f.b.Op(a.op, []string{x})
+	}
+	return f.b.Op(a.op, []string{x}, onnx.StringAttr("approximate", a.approximate))
 }
 
 // attention is softmax(Q Kᵀ/√d + mask) V for each head, with the heads side by side again: [tokens, hidden].
 func (f *forward) attention(scope, x string) string {
-	b := f.b
-	leave := b.Scope(scope)
-	defer leave()
-	query := f.heads(f.linear(scope+".query", x), 0, 2, 1, 3)
-	key := f.heads(f.linear(scope+".key", x), 0, 2, 3, 1)
-	value := f.heads(f.linear(scope+".value", x), 0, 2, 1, 3)
+	b, n := f.b, f.family().layer
+	site := scope + "attention"
+	defer b.Scope(site)()
+	query := f.heads(f.linear(scope+n.query, x), 0, 2, 1, 3)
+	key := f.heads(f.linear(scope+n.key, x), 0, 2, 3, 1)
+	value := f.heads(f.linear(scope+n.value, x), 0, 2, 1, 3)
 
 	scale := b.Scalar(float32(1 / math.Sqrt(float64(f.HiddenSize/f.NumAttentionHeads))))
 	scores := b.Op("Mul", []string{b.Op("MatMul", []string{query, key}), scale})
 	scores = b.Op("Add", []string{scores, f.mask})
 	probabilities := b.Op("Softmax", []string{scores}, onnx.IntAttr("axis", -1))
-	probabilities = f.dropout(probabilities, scope, f.rates.Attention, "rows", f.NumAttentionHeads, "length", "length")
+	probabilities = f.dropout(probabilities, site, f.rates.Attention, "rows", f.NumAttentionHeads, "length", "length")
 
 	context := b.Op("Transpose", []string{b.Op("MatMul", []string{probabilities, value})}, onnx.IntsAttr("perm", 0, 2, 1, 3))
 	return b.Op("Reshape", []string{context, b.Ints(-1, int64(f.HiddenSize))})
@@ -125,27 +156,27 @@ func (f *forward) heads(x string, perm ...int64) string {
 	return f.b.Op("Transpose", []string{f.b.Op("Reshape", []string{x, f.split})}, onnx.IntsAttr("perm", perm...))
 }
 
-// sublayer is LayerNorm(dropout(dense(x)) + residual).
-func (f *forward) sublayer(scope, x, residual string) string {
-	leave := f.b.Scope(scope)
-	defer leave()
-	y := f.dropout(f.linear(scope+".dense", x), scope, f.rates.Hidden, "tokens", f.HiddenSize)
-	return f.norm(scope+".LayerNorm", f.b.Op("Add", []string{y, residual}))
+// sublayer is norm(dropout(dense(x)) + residual).
+func (f *forward) sublayer(dense, norm, x, residual string) string {
+	defer f.b.Scope(dense)()
+	y := f.dropout(f.linear(dense, x), dense, f.rates.Hidden, "tokens", f.HiddenSize)
+	return f.norm(norm, f.b.Op("Add", []string{y, residual}))
 }
 
-// head is out_proj(tanh(dense(x₀))) with dropout before both layers, on each row's first token.
+// head is outer(drop(activation(inner(x₀)))) on each row's first token.
 func (f *forward) head(x string) {
-	b := f.b
-	leave := b.Scope("classifier")
-	defer leave()
+	b, n := f.b, f.family().head
+	defer b.Scope("head")()
 	hidden := int64(f.HiddenSize)
 	x = b.Op("Reshape", []string{x, b.Op("Concat", []string{b.Op("Shape", []string{"input_ids"}), b.Ints(hidden)}, onnx.IntAttr("axis", 0))})
 	x = b.Op("Slice", []string{x, b.Ints(0), b.Ints(1), b.Ints(1)})
 	x = b.Op("Reshape", []string{x, b.Ints(-1, hidden)})
-	x = f.dropout(x, "classifier.dense", f.rates.Head, "rows", f.HiddenSize)
-	x = b.Op("Tanh", []string{f.linear("classifier.dense", x)})
-	x = f.dropout(x, "classifier.out_proj", f.rates.Head, "rows", f.HiddenSize)
-	b.Named("logits", "Gemm", []string{x, "classifier.out_proj.weight", "classifier.out_proj.bias"}, onnx.IntAttr("transB", 1))
+	if n.dropsFirst {
+		x = f.dropout(x, n.inner, f.rates.Head, "rows", f.HiddenSize)
+	}
+	x = b.Op(n.activation, []string{f.linear(n.inner, x)})
+	x = f.dropout(x, n.outer, f.rates.Head, "rows", f.HiddenSize)
+	b.Named("logits", "Gemm", []string{x, n.outer + ".weight", n.outer + ".bias"}, onnx.IntAttr("transB", 1))
 }
 
 // linear is x Wᵀ + b, for the module of that name.

@@ -29,9 +29,9 @@ const (
 )
 
 // Load reads a model folder: config.json and model.safetensors, or shards with their index. Names of a bare encoder get
-// their "roberta." prefix. A parameter that is missing or of another shape than the configuration says is an error.
+// their prefix. A parameter that is missing or of another shape than the configuration says is an error.
 func Load(dir string) (*Folder, error) {
-	architecture, err := ReadArchitecture(dir)
+	config, err := ReadConfig(filepath.Join(dir, "config.json"))
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +39,8 @@ func Load(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
 	}
-	f := &Folder{Dir: dir, Architecture: architecture, Tensors: safetensors.Tensors{}}
-	if err := f.take(all.tensors); err != nil {
+	f := &Folder{Dir: dir, Architecture: config, Tensors: safetensors.Tensors{}}
+	if err := f.take(all.tensors, config.fullName); err != nil {
 		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
 	}
 	f.Unused = slices.Sorted(slices.Values(append(f.Unused, all.others...)))
@@ -57,10 +57,10 @@ func ReadArchitecture(path string) (Architecture, error) {
 }
 
 // take picks the configuration's parameters out of a file's tensors.
-func (f *Folder) take(all safetensors.Tensors) error {
+func (f *Folder) take(all safetensors.Tensors, rename func(string) string) error {
 	named := safetensors.Tensors{}
 	for name, t := range all {
-		full := fullName(name)
+		full := rename(name)
 		if _, twice := named[full]; twice {
 			return fmt.Errorf("tensor %s is there twice, with and without its prefix", full)
 		}
@@ -89,10 +89,16 @@ func (f *Folder) take(all safetensors.Tensors) error {
 	return nil
 }
 
-// fullName gives a bare encoder's tensor its prefix.
-func fullName(name string) string {
-	if strings.HasPrefix(name, "embeddings.") || strings.HasPrefix(name, "encoder.") || strings.HasPrefix(name, "pooler.") {
-		return "roberta." + name
+// fullName gives a bare encoder's tensor its prefix, and one that was named by the first release of BERT its name of today.
+func (c Config) fullName(name string) string {
+	for old, now := range map[string]string{"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"} {
+		if start, ok := strings.CutSuffix(name, old); ok {
+			name = start + now
+		}
+	}
+	module, _, _ := strings.Cut(name, ".")
+	if slices.Contains([]string{"embeddings", "encoder", "transformer", "pooler"}, module) {
+		return c.family().prefix + "." + name
 	}
 	return name
 }

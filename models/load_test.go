@@ -276,6 +276,8 @@ func FuzzConfig(f *testing.F) {
 	}
 	f.Add(data)
 	f.Add([]byte(`{"num_hidden_layers":1e3,"id2label":{}}`))
+	f.Add([]byte(`{"model_type":"distilbert","dim":8,"n_heads":2,"activation":"relu"}`))
+	f.Add([]byte(`{"model_type":"bert","pruned_heads":{},"bos_token_id":null}`))
 	f.Add([]byte(`{"vocab_size":2147483647,"hidden_size":2147483647,"num_attention_heads":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var c Config

@@ -8,68 +8,66 @@ import (
 	"metalora/pipeline/rng"
 )
 
-// Parameters lists the model's tensors in the order in which Hugging Face creates them. The pooler, which sequence
-// classification does not use, is not among them.
+// Parameters lists the model's tensors in the order in which Hugging Face creates them. A pooler that sequence
+// classification does not use, as RoBERTa's, is not among them.
 func (c Config) Parameters() []Parameter {
-	h := c.HiddenSize
-	list := []Parameter{
-		{"roberta.embeddings.word_embeddings.weight", []int{c.VocabSize, h}, false, false, c.PadTokenID},
-		{"roberta.embeddings.position_embeddings.weight", []int{c.MaxPositionEmbeddings, h}, false, false, c.PadTokenID},
-		{"roberta.embeddings.token_type_embeddings.weight", []int{c.TypeVocabSize, h}, false, false, -1},
+	f, h := c.family(), c.HiddenSize
+	list := c.tables()
+	pair := func(module string, p Parameter) {
+		weight, bias := p, p
+		weight.Name, bias.Name = module+".weight", module+".bias"
+		bias.Shape = p.Shape[:1]
+		list = append(list, weight, bias)
 	}
-	pair := func(module string, bias int, weight ...int) {
-		head := strings.HasPrefix(module, "classifier.")
-		list = append(list,
-			Parameter{module + ".weight", weight, head, false, -1},
-			Parameter{module + ".bias", []int{bias}, head, false, -1})
-	}
-	pair("roberta.embeddings.LayerNorm", h, h)
+	pair(f.prefix+".embeddings.LayerNorm", Parameter{Shape: []int{h}, Pad: -1})
 	for i := range c.NumHiddenLayers {
-		layer := layerName(i)
-		for _, l := range c.layer(i) {
-			pair(l.name, l.out, l.out, l.in)
-			switch l.name {
-			case layer + ".attention.output.dense":
-				pair(layer+".attention.output.LayerNorm", h, h)
-			case layer + ".output.dense":
-				pair(layer+".output.LayerNorm", h, h)
-			}
+		for _, m := range c.layer(i) {
+			pair(m.name, Parameter{Shape: m.shape, Pad: -1})
 		}
 	}
-	pair("classifier.dense", h, h, h)
-	pair("classifier.out_proj", c.NumLabels, c.NumLabels, h)
+	pair(f.head.inner, Parameter{Shape: []int{h, h}, Head: true, Pooler: f.head.pooler, Pad: -1})
+	pair(f.head.outer, Parameter{Shape: []int{c.NumLabels, h}, Head: true, Pad: -1})
 	return list
 }
 
-type linear struct {
-	name    string
-	out, in int
+// tables are the embeddings.
+func (c Config) tables() []Parameter {
+	f, scope, h := c.family(), c.family().prefix+".embeddings.", c.HiddenSize
+	word := Parameter{Name: scope + "word_embeddings.weight", Shape: []int{c.VocabSize, h}, Pad: c.PadTokenID}
+	position := Parameter{Name: scope + "position_embeddings.weight", Shape: []int{c.MaxPositionEmbeddings, h}, Pad: -1}
+	if f.padded {
+		position.Pad = c.PadTokenID
+	}
+	if !f.typed {
+		return []Parameter{word, position}
+	}
+	return []Parameter{word, position, {Name: scope + "token_type_embeddings.weight", Shape: []int{c.TypeVocabSize, h}, Pad: -1}}
 }
 
-func layerName(i int) string { return fmt.Sprintf("roberta.encoder.layer.%d", i) }
-
-// layer lists the linear layers of encoder layer i.
-func (c Config) layer(i int) []linear {
-	h, f, layer := c.HiddenSize, c.IntermediateSize, layerName(i)
-	return []linear{
-		{layer + ".attention.self.query", h, h},
-		{layer + ".attention.self.key", h, h},
-		{layer + ".attention.self.value", h, h},
-		{layer + ".attention.output.dense", h, h},
-		{layer + ".intermediate.dense", f, h},
-		{layer + ".output.dense", h, f},
-	}
+// module is a linear layer [out, in] or a norm [width].
+type module struct {
+	name  string
+	shape []int
 }
 
-// Linears names the linear layers of the encoder, without ".weight".
-func (c Config) Linears() []string {
-	var names []string
-	for i := range c.NumHiddenLayers {
-		for _, l := range c.layer(i) {
-			names = append(names, l.name)
-		}
+// layerName is the module of encoder layer i.
+func (c Config) layerName(i int) string {
+	return fmt.Sprintf("%s.%s.%d.", c.family().prefix, c.family().layers, i)
+}
+
+// layer lists the modules of encoder layer i.
+func (c Config) layer(i int) []module {
+	h, inner, name, n := c.HiddenSize, c.IntermediateSize, c.layerName(i), c.family().layer
+	return []module{
+		{name + n.query, []int{h, h}},
+		{name + n.key, []int{h, h}},
+		{name + n.value, []int{h, h}},
+		{name + n.attention, []int{h, h}},
+		{name + n.attentionNorm, []int{h}},
+		{name + n.inner, []int{inner, h}},
+		{name + n.outer, []int{h, inner}},
+		{name + n.outerNorm, []int{h}},
 	}
-	return names
 }
 
 // Initialise draws a model the way Hugging Face does: matrices and embeddings from N(0, initializer_range²), the head's
@@ -82,7 +80,7 @@ func Initialise(cfg Config, s *rng.Stream) safetensors.Tensors {
 			deviation = headDeviation
 		}
 		x := normal(p, deviation, s)
-		if strings.HasSuffix(p.Name, "LayerNorm.weight") {
+		if len(p.Shape) == 1 && strings.HasSuffix(p.Name, ".weight") { // a norm's
 			for i := range x.Data {
 				x.Data[i] = 1
 			}

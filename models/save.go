@@ -11,7 +11,7 @@ import (
 )
 
 // tokenizerFiles are what a model folder holds of its tokenizer, where it has them.
-var tokenizerFiles = []string{"vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
+var tokenizerFiles = []string{"vocab.json", "merges.txt", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
 
 // Save writes a complete Hugging Face folder: configuration, weights and, where tokenizerDir is not empty, the tokenizer
 // files found there. The encoder's tensors all have to be there, and the head's, poolers apart, all or none.
@@ -24,7 +24,7 @@ func (c Config) Save(dir string, t safetensors.Tensors, tokenizerDir string) err
 
 func (c Config) save(dir string, t safetensors.Tensors, tokenizerDir string) error {
 	f := Folder{Architecture: c, Tensors: safetensors.Tensors{}}
-	if err := f.take(t); err != nil {
+	if err := f.take(t, c.fullName); err != nil {
 		return err
 	}
 	if len(f.Unused) > 0 {
@@ -48,11 +48,7 @@ func (c Config) save(dir string, t safetensors.Tensors, tokenizerDir string) err
 // describe says in a configuration what the folder holds: which class, and float32 whatever it was read from. Hugging
 // Face casts to the type that stands there.
 func describe(c Config, head bool) Config {
-	class := "RobertaModel"
-	if head {
-		class = "RobertaForSequenceClassification"
-	}
-	c.set("architectures", []string{class})
+	c.set("architectures", []string{c.Class(head)})
 	named := false
 	for _, name := range []string{"dtype", "torch_dtype"} { // of releases from 5 on, and before
 		if _, ok := c.fields[name]; ok {

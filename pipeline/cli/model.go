@@ -113,10 +113,11 @@ func inspectFolder(dir string) (*inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := &inspection{Kind: "folder", Architecture: "RobertaModel", Trainable: true, Blockers: []blocker{}, Notes: []string{}}
-	if f.HasHead {
-		found.Architecture = "RobertaForSequenceClassification"
-	} else {
+	found := &inspection{Kind: "folder", Trainable: true, Blockers: []blocker{}, Notes: []string{}}
+	if config, ok := f.Architecture.(models.Config); ok {
+		found.Architecture = config.Class(f.HasHead)
+	}
+	if !f.HasHead {
 		found.Notes = append(found.Notes, "no classification head: training draws a fresh one")
 	}
 	if len(f.Unused) > 0 {
