@@ -47,7 +47,7 @@ func readFile(path string) (*Model, error) {
 	return unmarshal(data.Bytes(), beside.read)
 }
 
-// Unmarshal reads a model from an ONNX file's bytes. What it returns satisfies ONNX's form but not yet its rules: see
+// Unmarshal reads a model from an ONNX file's bytes, which its weights go on to lie in. What it returns satisfies ONNX's form but not yet its rules: see
 // [Model.Check]. Refused, with the name of the node or tensor at fault: graphs as attributes (If, Loop, Scan), functions,
 // sparse and string tensors, inputs that are not tensors, and data kept in other files.
 func Unmarshal(data []byte) (*Model, error) {
@@ -65,8 +65,14 @@ func unmarshal(data []byte, fetch fetch) (*Model, error) {
 	if err := checkWeight(data); err != nil {
 		return nil, err
 	}
+	data, weights := cutWeights(data)
 	if err := proto.Unmarshal(data, p); err != nil {
 		return nil, fmt.Errorf("decoding protobuf: %w", err)
+	}
+	for i, raw := range weights {
+		if raw != nil {
+			p.Graph.Initializer[i].RawData = raw
+		}
 	}
 	if p.Graph == nil {
 		return nil, errors.New("not an ONNX model: it holds no graph")

@@ -3,8 +3,6 @@ package onnx
 import (
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -12,55 +10,66 @@ import (
 	"metalora/onnx/onnxpb"
 )
 
-// WriteFile writes the model as an ONNX file: whole or not at all, by way of a file beside it.
-func (m *Model) WriteFile(path string) error {
-	if err := m.writeFile(path); err != nil {
-		return fmt.Errorf("writing ONNX file %s: %w", path, err)
-	}
-	return nil
-}
-
-func (m *Model) writeFile(path string) error {
-	data, err := m.Marshal()
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a rename in the folder outlive a power failure.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
 // Marshal is the model as an ONNX file's bytes. Equal models give equal bytes.
 func (m *Model) Marshal() ([]byte, error) {
+	p, err := writeModel(m)
+	if err != nil {
+		return nil, err
+	}
+	file, err := encode(p)
+	if err != nil {
+		return nil, err
+	}
+	if file.size > maxFile {
+		return nil, fmt.Errorf("the model takes %d bytes, more than the 2 GB that an ONNX file can hold", file.size)
+	}
+	return slices.Concat(file.pieces...), nil
+}
+
+// encode is a model's message in pieces. Its weights are not copied, and it is left without them.
+func encode(p *onnxpb.ModelProto) (*message, error) {
+	file, graph, g := &message{}, &message{}, p.Graph
+	tensors := g.Initializer
+	p.Graph, g.Initializer = nil, nil
+	for _, part := range []struct {
+		to   *message
+		from proto.Message
+	}{{file, p}, {graph, g}} {
+		data, err := deterministic.Marshal(part.from)
+		if err != nil {
+			return nil, err
+		}
+		part.to.add(data)
+	}
+	for _, t := range tensors {
+		tensor, err := encodeTensor(t)
+		if err != nil {
+			return nil, err
+		}
+		graph.embed(initializerField, tensor)
+	}
+	file.embed(graphField, graph)
+	return file, nil
+}
+
+func encodeTensor(t *onnxpb.TensorProto) (*message, error) {
+	raw := t.RawData
+	t.RawData = nil
+	head, err := deterministic.Marshal(t)
+	if err != nil {
+		return nil, err
+	}
+	m := &message{}
+	m.add(head)
+	if raw != nil {
+		m.embed(rawDataField, &message{[][]byte{raw}, len(raw)})
+	}
+	return m, nil
+}
+
+var deterministic = proto.MarshalOptions{Deterministic: true}
+
+func writeModel(m *Model) (*onnxpb.ModelProto, error) {
 	g, err := writeGraph(m.Graph)
 	if err != nil {
 		return nil, err
@@ -75,10 +84,7 @@ func (m *Model) Marshal() ([]byte, error) {
 	if err := addExtra(p, m.Extra); err != nil {
 		return nil, fmt.Errorf("the model: %w", err)
 	}
-	if size := proto.Size(p); size > maxFile {
-		return nil, fmt.Errorf("the model takes %d bytes, more than the 2 GB that an ONNX file can hold", size)
-	}
-	return proto.MarshalOptions{Deterministic: true}.Marshal(p)
+	return p, nil
 }
 
 // text leaves an empty string out of the file.
