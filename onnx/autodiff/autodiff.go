@@ -96,19 +96,31 @@ func Differentiate(m *onnx.Model, r Request) (*onnx.Model, []Gradient, error) {
 	if err := m.Check(); err != nil {
 		return nil, nil, fmt.Errorf("differentiating %q: %w", r.Of, err)
 	}
-	facts, err := onnx.Analyse(m)
+	b, err := prepare(m.Clone(), r)
 	if err != nil {
 		return nil, nil, fmt.Errorf("differentiating %q: %w", r.Of, err)
-	}
-	b := newBuilder(m.Clone(), facts)
-	if err := b.check(r); err != nil {
-		return nil, nil, fmt.Errorf("differentiating %q: %w", r.Of, &RequestError{err})
 	}
 	b.backward(r)
 	if len(b.blockers) > 0 {
 		return nil, nil, fmt.Errorf("differentiating %q: %w", r.Of, &Unsupported{b.blockers})
 	}
 	return b.model, b.leave(r), nil
+}
+
+// prepare is the builder for m, which it changes, once every operator that is a chain of others is written as such.
+func prepare(m *onnx.Model, r Request) (*builder, error) {
+	facts, err := onnx.Analyse(m)
+	if err != nil {
+		return nil, err
+	}
+	b := newBuilder(m, facts)
+	if err := b.check(r); err != nil {
+		return nil, &RequestError{err}
+	}
+	if b.expand(r) {
+		return prepare(m, r) // an expansion may hold others, and its values have types and shapes of their own
+	}
+	return b, nil
 }
 
 // check refuses a request that the graph cannot answer.

@@ -31,6 +31,8 @@ type rule struct {
 	allOutputs bool
 	// ignores are the inputs that lend only their type or shape: no gradient takes this way.
 	ignores inputs
+	// expansion writes the operator as others, in place of a formula.
+	expansion expansion
 	// obstacle says why a particular node has no gradient, or nothing.
 	obstacle func(b *builder, n *onnx.Node) string
 }

@@ -1,0 +1,56 @@
+package autodiff
+
+import (
+	"cmp"
+	"slices"
+
+	"metalora/onnx"
+)
+
+// expansion appends operators that compute together what n does, and returns their values in the order of n's outputs:
+// empty for one that n is not asked for. It is the rule of an operator that is a chain of others, such as the fused ones: the
+// chain's own rules do the rest, and all inputs that have a gradient get one.
+type expansion func(b *builder, n *onnx.Node) []value
+
+// expanded is the rule of an operator that is written as others before the walk.
+func expanded(e expansion) rule { return rule{expansion: e, inputs: every} }
+
+// expand replaces the nodes with an expansion that lie on a way from the wanted values to the output, and reports whether
+// there were any. The names of their outputs stay.
+func (b *builder) expand(r Request) bool {
+	active := b.between(r.Wrt, r.Of)
+	nodes := b.model.Graph.Nodes
+	b.model.Graph.Nodes = nil
+	found := false
+	for _, n := range nodes {
+		rule := rules[op{n.Domain, n.Op}]
+		if rule.expansion == nil || !passes(n, active) || rule.obstacle != nil && rule.obstacle(b, n) != "" {
+			b.model.Graph.Nodes = append(b.model.Graph.Nodes, n)
+			continue
+		}
+		found = true
+		b.write(n, rule.expansion)
+	}
+	return found
+}
+
+// write appends n's expansion in its place.
+func (b *builder) write(n *onnx.Node, e expansion) {
+	defer b.out.Scope(cmp.Or(n.Name, n.Output(0)))()
+	b.dtype = b.info[n.Output(0)].Type
+	for i, v := range e(b, n) {
+		if o := n.Output(i); o != "" {
+			b.out.Named(o, "Identity", []value{v})
+		}
+	}
+}
+
+// passes reports whether a cotangent goes through n.
+func passes(n *onnx.Node, active map[value]bool) bool {
+	for i, x := range n.Inputs {
+		if active[x] && leads(n, i) {
+			return slices.ContainsFunc(n.Outputs, func(o value) bool { return active[o] })
+		}
+	}
+	return false
+}
