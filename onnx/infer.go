@@ -13,7 +13,8 @@ import (
 type Facts struct {
 	// Values has the type and shape of every input, initializer and node output, by name.
 	Values map[string]ValueInfo
-	ints   map[string][]number // the elements of small integer and boolean tensors, row-major; nil elements are unknown
+	ints   map[string][]number  // the elements of small integer and boolean tensors, row-major; nil elements are unknown
+	floats map[string][]float32 // the elements of small constant float tensors
 }
 
 // Ints returns the elements of an integer tensor that is the same in every run, row-major. Only small tensors are
@@ -30,6 +31,12 @@ func (f *Facts) Ints(name string) ([]int64, bool) {
 		}
 	}
 	return values, true
+}
+
+// Floats returns the elements of a small float tensor that is a constant, row-major.
+func (f *Facts) Floats(name string) ([]float32, bool) {
+	values, ok := f.floats[name]
+	return values, ok
 }
 
 // Infer finds type and shape of every value of a graph: inputs, initializers and outputs of nodes, by name.
@@ -55,7 +62,7 @@ func Analyse(m *Model) (*Facts, error) {
 		return nil, errors.New("inferring shapes: the model holds no graph")
 	}
 	in := &inference{
-		Facts:   Facts{Values: map[string]ValueInfo{}, ints: map[string][]number{}},
+		Facts:   Facts{Values: map[string]ValueInfo{}, ints: map[string][]number{}, floats: map[string][]float32{}},
 		opset:   m.Opset(""),
 		hints:   map[string]ValueInfo{},
 		symbols: m.definitions(),
@@ -144,6 +151,20 @@ func (in *inference) constant(name string, t *Tensor) {
 			in.ints[name] = ints
 		}
 	}
+	if t.Type == Float && len(t.Raw) <= 4*maxFloats {
+		in.floats[name] = t.floats()
+	}
+}
+
+// maxFloats is the largest float tensor whose elements are kept: scales, one for each axis.
+const maxFloats = 16
+
+func (t *Tensor) floats() []float32 {
+	values := []float32{}
+	for raw := t.Raw; len(raw) >= 4; raw = raw[4:] {
+		values = append(values, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
+	}
+	return values
 }
 
 // ints is the elements of a tensor of one of the types that indices and conditions have, nil for other types.
@@ -183,6 +204,7 @@ func (in *inference) node(n *Node) error {
 	for _, o := range n.Outputs {
 		in.Values[o] = ValueInfo{Name: o}
 		delete(in.ints, o)
+		delete(in.floats, o)
 	}
 	if rule, ok := shapeRules[operator{n.Domain, n.Op}]; ok {
 		if err := rule(&site{in, n}); err != nil {

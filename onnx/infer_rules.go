@@ -32,6 +32,12 @@ var shapeRules = map[operator]shapeRule{
 	{"", "LayerNormalization"}: layerNorm, {"", "SimplifiedLayerNormalization"}: layerNorm,
 	{"", "QuantizeLinear"}: quantize, {"", "DequantizeLinear"}: dequantize, {"", "DynamicQuantizeLinear"}: dynamicQuantize,
 
+	{"", "Conv"}: conv, {"", "ConvTranspose"}: convTranspose,
+	{"", "MaxPool"}: pool, {"", "AveragePool"}: pool, {"", "LpPool"}: pool, {"", "MaxUnpool"}: maxUnpool,
+	{"", "GlobalAveragePool"}: globalPool, {"", "GlobalMaxPool"}: globalPool, {"", "GlobalLpPool"}: globalPool,
+	{"", "Resize"}: resize, {"", "GridSample"}: gridSample, {"", "AffineGrid"}: affineGrid, {"", "RoiAlign"}: roiAlign,
+
+	{microsoft, "FusedConv"}:   conv,
 	{microsoft, "FusedMatMul"}: matMul, {microsoft, "FusedGemm"}: gemm,
 	{microsoft, "SkipLayerNormalization"}: skipLayerNorm, {microsoft, "SkipSimplifiedLayerNormalization"}: skipLayerNorm,
 	{microsoft, "EmbedLayerNormalization"}: embedLayerNorm,

@@ -31,7 +31,8 @@ func since(opset int64, d draw) generator { return generator{d, opset} }
 const oldestOpset, newestOpset = 13, 25
 
 // generators has the draw of every rule.
-var generators = merge(elementwiseDraws, matMulDraws, shapeDraws, reduceDraws, normaliseDraws, indexDraws, microsoftDraws)
+var generators = merge(elementwiseDraws, matMulDraws, shapeDraws, reduceDraws, normaliseDraws, indexDraws, microsoftDraws,
+	convolutionDraws)
 
 // nth is the same case each time.
 func (g generator) nth(o op, i uint64) testCase {

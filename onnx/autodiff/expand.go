@@ -8,7 +8,7 @@ import (
 )
 
 // expansion appends operators that compute together what n does, and returns their values in the order of n's outputs:
-// empty for one that n is not asked for. It is the rule of an operator that is a chain of others, such as the fused ones: the
+// nothing where n stays as it is. It is the rule of an operator that is a chain of others, such as the fused ones: the
 // chain's own rules do the rest, and all inputs that have a gradient get one.
 type expansion func(b *builder, n *onnx.Node) []value
 
@@ -24,25 +24,26 @@ func (b *builder) expand(r Request) bool {
 	found := false
 	for _, n := range nodes {
 		rule := rules[op{n.Domain, n.Op}]
-		if rule.expansion == nil || !passes(n, active) || rule.obstacle != nil && rule.obstacle(b, n) != "" {
+		if rule.expansion == nil || !passes(n, active) || rule.obstacle != nil && rule.obstacle(b, n) != "" || !b.write(n, rule.expansion) {
 			b.model.Graph.Nodes = append(b.model.Graph.Nodes, n)
 			continue
 		}
 		found = true
-		b.write(n, rule.expansion)
 	}
 	return found
 }
 
-// write appends n's expansion in its place.
-func (b *builder) write(n *onnx.Node, e expansion) {
+// write appends n's expansion, if it has one.
+func (b *builder) write(n *onnx.Node, e expansion) bool {
 	defer b.out.Scope(cmp.Or(n.Name, n.Output(0)))()
 	b.dtype = b.info[n.Output(0)].Type
-	for i, v := range e(b, n) {
+	outputs := e(b, n)
+	for i, v := range outputs {
 		if o := n.Output(i); o != "" {
 			b.out.Named(o, "Identity", []value{v})
 		}
 	}
+	return outputs != nil
 }
 
 // passes reports whether a cotangent goes through n.

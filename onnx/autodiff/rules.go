@@ -31,7 +31,7 @@ type rule struct {
 	allOutputs bool
 	// ignores are the inputs that lend only their type or shape: no gradient takes this way.
 	ignores inputs
-	// expansion writes the operator as others, in place of a formula.
+	// expansion writes the operator as others, in place of a formula or where that is of no use.
 	expansion expansion
 	// obstacle says why a particular node has no gradient, or nothing.
 	obstacle func(b *builder, n *onnx.Node) string
@@ -103,6 +103,9 @@ var rules = map[op]rule{
 
 	{"", "MatMul"}: exact(matMul, wrt(0, 1)).unless(rankUnknown(0, 1)),
 	{"", "Gemm"}:   exact(gemm, wrt(0, 1, 2)),
+
+	{"", "Conv"}:          rule{formula: conv, inputs: wrt(0, 1, 2), expansion: padSame}.unless(unwindowed),
+	{"", "ConvTranspose"}: exact(convTranspose, wrt(0, 1, 2)).unless(unwindowed),
 
 	{"", "Reshape"}:   exact(reshape, wrt(0)),
 	{"", "Flatten"}:   exact(reshape, wrt(0)),
