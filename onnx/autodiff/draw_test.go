@@ -32,7 +32,7 @@ const oldestOpset, newestOpset = 13, 25
 
 // generators has the draw of every rule.
 var generators = merge(elementwiseDraws, matMulDraws, shapeDraws, reduceDraws, normaliseDraws, indexDraws, microsoftDraws,
-	convolutionDraws)
+	convolutionDraws, poolDraws)
 
 // nth is the same case each time.
 func (g generator) nth(o op, i uint64) testCase {

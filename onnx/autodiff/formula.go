@@ -55,12 +55,16 @@ func (b *builder) sumDrop(x value, axes ...int64) value {
 	return b.with("ReduceSum", []value{x, b.vec(axes...)}, onnx.IntAttr("keepdims", 0))
 }
 
-// meanKeep averages over axes, which stay with size 1. The axes are an attribute before opset 18, an input since.
-func (b *builder) meanKeep(x value, axes ...int64) value {
+// meanKeep averages over axes, which stay with size 1.
+func (b *builder) meanKeep(x value, axes ...int64) value { return b.reduce("ReduceMean", x, axes...) }
+
+// reduce is one of the reductions other than ReduceSum, over axes, which stay with size 1. The axes are an attribute before
+// opset 18, an input since.
+func (b *builder) reduce(name string, x value, axes ...int64) value {
 	if b.model.Opsets[""] < 18 {
-		return b.with("ReduceMean", []value{x}, onnx.IntsAttr("axes", axes...), onnx.IntAttr("keepdims", 1))
+		return b.with(name, []value{x}, onnx.IntsAttr("axes", axes...), onnx.IntAttr("keepdims", 1))
 	}
-	return b.with("ReduceMean", []value{x, b.vec(axes...)}, onnx.IntAttr("keepdims", 1))
+	return b.with(name, []value{x, b.vec(axes...)}, onnx.IntAttr("keepdims", 1))
 }
 
 // num is a scalar of the element type of the formula at hand.

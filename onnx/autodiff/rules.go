@@ -107,6 +107,14 @@ var rules = map[op]rule{
 	{"", "Conv"}:          rule{formula: conv, inputs: wrt(0, 1, 2), expansion: padSame}.unless(unwindowed),
 	{"", "ConvTranspose"}: exact(convTranspose, wrt(0, 1, 2)).unless(unwindowed),
 
+	{"", "MaxPool"}:           exact(maxPool, wrt(0)),
+	{"", "MaxUnpool"}:         {formula: maxUnpool, inputs: wrt(0), ignores: wrt(1, 2)},
+	{"", "AveragePool"}:       exact(averagePool, wrt(0)),
+	{"", "LpPool"}:            exact(lpPool, wrt(0)),
+	{"", "GlobalAveragePool"}: expanded(globalAveragePool).unless(rankUnknown(0)),
+	{"", "GlobalMaxPool"}:     expanded(globalMaxPool).unless(rankUnknown(0)),
+	{"", "GlobalLpPool"}:      exact(globalLpPool, wrt(0)),
+
 	{"", "Reshape"}:   exact(reshape, wrt(0)),
 	{"", "Flatten"}:   exact(reshape, wrt(0)),
 	{"", "Squeeze"}:   exact(reshape, wrt(0)),
