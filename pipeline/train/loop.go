@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"metalora/pipeline/fault"
@@ -27,6 +28,7 @@ type Run struct {
 	AdamW    AdamW
 	Seed     uint64 // of the dropout masks
 	Trained  []string
+	Inner    *InnerLoop // of a method with two loops; else nil
 
 	AfterStep  func(Result) error    // may be nil
 	AfterEpoch func(epoch int) error // may be nil
@@ -40,6 +42,8 @@ type Result struct {
 	Rate     float64 `json:"lr"`
 	Loss     float64 `json:"loss"`      // mean over the batch's pairs, before the step
 	GradNorm float64 `json:"grad_norm"` // over all weights that have a gradient, before the step
+
+	Inner []InnerStep `json:"inner,omitempty"` // the steps of the inner loop; where only they have losses, Loss is their mean
 
 	Tokens  int           `json:"-"` // real ones
 	Seconds time.Duration `json:"-"`
@@ -78,26 +82,22 @@ func (r *Run) Sets(task int) []*Set {
 func (r *Run) step(ctx context.Context, i int, step Step) (Result, error) {
 	start := time.Now()
 	result := Result{Step: i, Epoch: step.Epoch, Task: step.Task, Rate: r.Schedule.Rate(i)}
-	sets, pairs := r.Sets(step.Task), 0
-	for _, t := range step.Turns {
-		pairs += r.Tasks[step.Task].Train[t].Rows
-	}
-	for n, t := range step.Turns {
-		turn := &r.Tasks[step.Task].Train[t]
-		loss, err := r.Engine.Accumulate(ctx, turn, pairs, rng.New(r.Seed, "dropout", i, n), sets...)
-		if err != nil {
+	params := r.params(r.Trained, r.Sets(step.Task))
+	if r.Inner != nil {
+		if err := r.inner(ctx, step, params, &result); err != nil {
 			return result, err
 		}
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return result, r.broken(i, step, turn, sets)
-		}
-		result.Loss += loss
-		result.Tokens += turn.Tokens
 	}
-	params := r.params(sets)
-	norm, culprit := gradientNorm(params)
-	if culprit != "" {
-		return result, fault.Numbers(fmt.Errorf("step %d (epoch %d, task %s): the gradient of %s is not finite", i, step.Epoch+1, r.Tasks[step.Task].Name, culprit))
+	if len(step.Turns) > 0 {
+		b := batch{step: i, at: step, turns: step.Turns, stream: []any{"dropout", i}}
+		var err error
+		if result.Loss, err = r.accumulate(ctx, r.Engine, b, &result); err != nil {
+			return result, err
+		}
+	}
+	norm, err := r.norm(i, step, params)
+	if err != nil {
+		return result, err
 	}
 	result.GradNorm = norm
 	r.AdamW.Step(params, result.Rate)
@@ -105,10 +105,52 @@ func (r *Run) step(ctx context.Context, i int, step Step) (Result, error) {
 	return result, nil
 }
 
+// batch is turns whose gradients add up, the step they belong to, and the name of their stream of dropout masks.
+type batch struct {
+	step   int
+	at     Step
+	turns  []int
+	stream []any
+}
+
+// accumulate adds the gradients of a batch up and returns its loss.
+func (r *Run) accumulate(ctx context.Context, e *Engine, b batch, result *Result) (float64, error) {
+	task, sets, pairs, sum := &r.Tasks[b.at.Task], r.Sets(b.at.Task), 0, 0.0
+	for _, t := range b.turns {
+		pairs += task.Train[t].Rows
+	}
+	for n, t := range b.turns {
+		turn := &task.Train[t]
+		loss, err := e.Accumulate(ctx, turn, pairs, rng.New(r.Seed, append(b.stream[:len(b.stream):len(b.stream)], n)...), sets...)
+		if err != nil {
+			return 0, err
+		}
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return 0, r.broken(b.step, b.at, turn, sets)
+		}
+		sum += loss
+		result.Tokens += turn.Tokens
+	}
+	return sum, nil
+}
+
+// norm is the gradients' norm, or the error that one of them is not finite.
+func (r *Run) norm(i int, step Step, params []*Param) (float64, error) {
+	norm, culprit := gradientNorm(params)
+	if culprit != "" {
+		return 0, fault.Numbers(fmt.Errorf("step %d (epoch %d, task %s): the gradient of %s is not finite", i, step.Epoch+1, r.Tasks[step.Task].Name, culprit))
+	}
+	return norm, nil
+}
+
 // Trainable counts the weights that move, every task's own included.
 func (r *Run) Trainable() int {
-	n := 0
-	for _, name := range r.Trained {
+	n, trained := 0, slices.Clone(r.Trained)
+	if r.Inner != nil {
+		trained = append(trained, r.Inner.Trained...)
+		slices.Sort(trained)
+	}
+	for _, name := range slices.Compact(trained) {
 		for _, s := range append([]*Set{r.Shared}, r.Own...) {
 			if p := s.params[name]; p != nil {
 				n += len(p.Value)
@@ -118,10 +160,10 @@ func (r *Run) Trainable() int {
 	return n
 }
 
-// params are the weights that this step moves.
-func (r *Run) params(sets []*Set) []*Param {
-	params := make([]*Param, len(r.Trained))
-	for i, name := range r.Trained {
+// params are the weights of those names that a task sees.
+func (r *Run) params(names []string, sets []*Set) []*Param {
+	params := make([]*Param, len(names))
+	for i, name := range names {
 		params[i] = find(sets, name)
 	}
 	return params

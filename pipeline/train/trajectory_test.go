@@ -13,6 +13,8 @@ import (
 type trajectory struct {
 	Hyper struct {
 		LR       float64 `json:"lr"`
+		OuterLR  float64 `json:"outer_lr"`
+		Inner    int     `json:"inner_steps"`
 		Epochs   int     `json:"epochs"`
 		Schedule float64 `json:"schedule"`
 	} `json:"hyper"`
@@ -23,11 +25,17 @@ type trajectory struct {
 		LR          float64
 		Loss        float64
 		GradNorm    float64 `json:"grad_norm"`
+		Inner       []struct {
+			Turns    []int
+			Loss     float64
+			GradNorm float64 `json:"grad_norm"`
+		}
 	} `json:"steps"`
 }
 
 // TestTrajectories follows PyTorch's runs step by step: rates exactly, losses within 1e-5, gradient norms within a
-// ten-thousandth, final weights within 1e-4 except key biases, whose gradient is rounding noise.
+// ten-thousandth, final weights within 1e-4 except key biases, whose gradient is rounding noise. Reptile, whose outer AdamW
+// normalises tiny differences, is held to ten times that in its weights and outer norms.
 func TestTrajectories(t *testing.T) {
 	for name, c := range map[string]struct {
 		method   Method
@@ -37,6 +45,7 @@ func TestTrajectories(t *testing.T) {
 		"sr-decayed":      {method: SR},
 		"meta-lora":       {method: MetaLoRA},
 		"meta-last-layer": {method: MetaLastLayer},
+		"reptile":         {method: Reptile},
 		"sr-lora":         {method: LoRA, adapting: true},
 		"meta-lora-lora":  {method: LoRA, adapting: true},
 		"sr-last-layer":   {method: LastLayer, adapting: true},
@@ -46,11 +55,19 @@ func TestTrajectories(t *testing.T) {
 			readJSON(t, reference(t, "trajectories", name+".json"), &want)
 			golden := openFixture(t, reference(t, "trajectories", name+".safetensors"))
 			run := newTrajectory(t, want, c.method, c.adapting)
-			follow(t, run, want)
-			compareFinal(t, run, golden)
+			follow(t, run, want, slack(c.method))
+			compareFinal(t, run, golden, slack(c.method)*1e-4)
 			compareHeldOut(t, run, golden, c.method)
 		})
 	}
+}
+
+// slack is what the tolerances are multiplied by.
+func slack(m Method) float64 {
+	if m.Inner != nil {
+		return 10
+	}
+	return 1
 }
 
 func newTrajectory(t *testing.T, want trajectory, method Method, adapting bool) *Run {
@@ -77,16 +94,28 @@ func newTrajectory(t *testing.T, want trajectory, method Method, adapting bool) 
 	if adapting {
 		run.Schedule = PublishedAdaptation(want.Hyper.LR, 0.1, want.Hyper.Schedule, batches, want.Hyper.Epochs)
 	}
-	run.Plan = NewPlan(method.Order, turnCounts(run.Tasks), 2, want.Hyper.Epochs, want.shuffled)
+	if method.Inner != nil {
+		run.Inner = &InnerLoop{Outer: method.Inner.Outer, Engine: run.Engine, Trained: run.Trained, AdamW: DefaultAdamW, Rate: want.Hyper.LR}
+		run.Schedule = PublishedRetraining(want.Hyper.OuterLR, 0.1, want.Hyper.Schedule, len(run.Tasks), want.Hyper.Epochs)
+	}
+	counts := turnCounts(run.Tasks)
+	run.Plan = method.Plan(counts, 2, want.Hyper.Epochs, want.Hyper.Inner, func(task, epoch, pass int) []int {
+		order := want.shuffled(task, epoch)
+		return order[pass*counts[task] : min((pass+1)*counts[task], len(order))]
+	})
 	return run
 }
 
-// shuffled gives the order in which the reference drew a task's turns in an epoch.
+// shuffled gives the order in which the reference drew a task's turns in an epoch, one pass after another.
 func (w trajectory) shuffled(task, epoch int) []int {
 	var order []int
 	for _, s := range w.Steps {
-		if s.Task == task && s.Epoch == epoch {
-			order = append(order, s.Turns...)
+		if s.Task != task || s.Epoch != epoch {
+			continue
+		}
+		order = append(order, s.Turns...)
+		for _, inner := range s.Inner {
+			order = append(order, inner.Turns...)
 		}
 	}
 	return order
@@ -144,7 +173,7 @@ func fixtureTasks(t *testing.T) []Task {
 	return tasks
 }
 
-func follow(t *testing.T, run *Run, want trajectory) {
+func follow(t *testing.T, run *Run, want trajectory, slack float64) {
 	t.Helper()
 	if len(run.Plan) != len(want.Steps) {
 		t.Fatalf("%d steps, want %d", len(run.Plan), len(want.Steps))
@@ -157,10 +186,18 @@ func follow(t *testing.T, run *Run, want trajectory) {
 		if got.Rate != w.LR {
 			t.Errorf("step %d: rate %v, want %v", got.Step, got.Rate, w.LR)
 		}
-		if math.Abs(got.Loss-w.Loss) > 1e-5 {
+		if len(w.Inner) == 0 && math.Abs(got.Loss-w.Loss) > 1e-5 {
 			t.Errorf("step %d: loss %v, want %v", got.Step, got.Loss, w.Loss)
 		}
-		if math.Abs(got.GradNorm-w.GradNorm) > 1e-4*w.GradNorm {
+		if len(got.Inner) != len(w.Inner) {
+			t.Fatalf("step %d: %d inner steps, want %d", got.Step, len(got.Inner), len(w.Inner))
+		}
+		for k, in := range w.Inner {
+			if g := got.Inner[k]; math.Abs(g.Loss-in.Loss) > 1e-5 || math.Abs(g.GradNorm-in.GradNorm) > 1e-4*in.GradNorm {
+				t.Errorf("step %d, inner %d: loss %v, norm %v, want %v, %v", got.Step, k, g.Loss, g.GradNorm, in.Loss, in.GradNorm)
+			}
+		}
+		if math.Abs(got.GradNorm-w.GradNorm) > slack*1e-4*w.GradNorm {
 			t.Errorf("step %d: gradient norm %v, want %v", got.Step, got.GradNorm, w.GradNorm)
 		}
 		return nil
@@ -171,7 +208,7 @@ func follow(t *testing.T, run *Run, want trajectory) {
 }
 
 // compareFinal walks the golden's tensors, so that none of them goes unlooked at.
-func compareFinal(t *testing.T, run *Run, golden fixture) {
+func compareFinal(t *testing.T, run *Run, golden fixture, tolerance float64) {
 	t.Helper()
 	compared := 0
 	for _, info := range golden.Infos() {
@@ -188,7 +225,7 @@ func compareFinal(t *testing.T, run *Run, golden fixture) {
 		if name != info.Name {
 			got = gather(p, golden.ints(name+".indices"))
 		}
-		compareSlices(t, name, golden.floats(info.Name), got, 1e-4)
+		compareSlices(t, name, golden.floats(info.Name), got, tolerance)
 		compared++
 	}
 	if compared < 4 {
