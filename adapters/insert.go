@@ -12,7 +12,7 @@ import (
 //
 // The weights become inputs X.lora_A.weight [rank, in] and X.lora_B.weight [out, rank]. With dropout above zero each
 // site has a mask of its own, the input dropout::X.lora. The second product takes y as its addend, so a B of zeros
-// leaves y as it was to the last bit.
+// leaves y as it was to the last bit. A symmetric site has no B: Aᵀ stands in its place.
 func Insert(m *onnx.Model, sites []Site, dropout float64) (*onnx.Model, error) {
 	places := map[string]Site{}
 	for _, s := range sites {
@@ -46,13 +46,17 @@ func insert(b *onnx.Builder, m *onnx.Model, n *onnx.Node, s Site, dropout float6
 	base.Outputs = []string{b.Fresh("base")}
 	m.Graph.Nodes = append(m.Graph.Nodes, &base)
 	b.Input(s.A(), onnx.Float, s.Rank, s.In)
-	b.Input(s.B(), onnx.Float, s.Out, s.Rank)
+	second, transposed := s.A(), int64(0) // A Aᵀ x: the second product reads A as it lies
+	if !s.Symmetric {
+		b.Input(s.B(), onnx.Float, s.Out, s.Rank)
+		second, transposed = s.B(), 1
+	}
 	x := n.Input(0)
 	if dropout > 0 {
 		m.SetDropoutRate(s.Linear+".lora", dropout)
 		x = b.Dropout(x, s.Linear+".lora", dropout, "tokens", s.In)
 	}
 	low := b.Op("Gemm", []string{x, s.A()}, onnx.IntAttr("transB", 1))
-	b.Named(n.Output(0), "Gemm", []string{low, s.B(), base.Output(0)},
-		onnx.IntAttr("transB", 1), onnx.FloatAttr("alpha", float32(s.Scale)))
+	b.Named(n.Output(0), "Gemm", []string{low, second, base.Output(0)},
+		onnx.IntAttr("transB", transposed), onnx.FloatAttr("alpha", float32(s.Scale)))
 }

@@ -7,6 +7,7 @@ package adapters
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -24,6 +25,9 @@ type LoRA struct {
 	Alpha   float64
 	Dropout float64 // of an adapter's input while training
 	RSLoRA  bool    // scale α/√r in place of α/r (Kalajdzievski 2023)
+
+	// Symmetric adapters have B = Aᵀ on square layers, U Uᵀ in the theory of Block et al. (2024), and are ordinary on others.
+	Symmetric bool
 
 	// Targets are names of linear layers or their endings after a dot ("query"); TargetRegexp matches whole names. With
 	// neither, adapters sit on every linear layer of the encoder.
@@ -50,16 +54,25 @@ type Linear struct {
 
 // Site is an adapter's place.
 type Site struct {
-	Linear string
-	In     int
-	Out    int
-	Rank   int
-	Scale  float64 // of B·A
+	Linear    string
+	In        int
+	Out       int
+	Rank      int
+	Scale     float64 // of B·A
+	Symmetric bool    // B is Aᵀ and no weight of its own
 }
 
 // A and B are the names of a site's weights: A [rank, in] and B [out, rank].
 func (s Site) A() string { return s.Linear + ".lora_A.weight" }
 func (s Site) B() string { return s.Linear + ".lora_B.weight" }
+
+// Weights are the names of those that the site has.
+func (s Site) Weights() []string {
+	if s.Symmetric {
+		return []string{s.A()}
+	}
+	return []string{s.A(), s.B()}
+}
 
 // Linears lists the linear layers of a graph in its order: every Gemm(x, W, …, transB=1) whose W is an input or
 // initializer named X.weight.
@@ -192,7 +205,8 @@ func (l LoRA) site(x Linear) (Site, error) {
 	if l.RSLoRA {
 		scale = alpha / math.Sqrt(rank)
 	}
-	return Site{Linear: x.Name, In: x.In, Out: x.Out, Rank: int(rank), Scale: scale}, nil
+	return Site{Linear: x.Name, In: x.In, Out: x.Out, Rank: int(rank), Scale: scale,
+		Symmetric: l.Symmetric && x.In == x.Out}, nil
 }
 
 // whole compiles an expression that has to match a whole name. Go's expressions have no look-around.
@@ -204,17 +218,45 @@ func whole(expression string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
+// symmetricDeviation is the standard deviation of a symmetric adapter's A at its start. It cannot start at zero as B does:
+// the gradient of A Aᵀ is zero there.
+const symmetricDeviation = 0.02
+
 // Init draws adapters at their start: A uniform in ±1/√in (Kaiming's with a = √5, as PyTorch and PEFT have it), B zero,
-// so that the model starts where it was.
+// so that the model starts where it was. A symmetric adapter's A is N(0, 0.02²).
 func Init(sites []Site, s *rng.Stream) safetensors.Tensors {
 	t := safetensors.Tensors{}
 	for _, site := range sites {
 		a := make([]float32, site.Rank*site.In)
 		for i := range a {
-			a[i] = float32(s.Uniform(1 / math.Sqrt(float64(site.In))))
+			if site.Symmetric {
+				a[i] = float32(s.Normal() * symmetricDeviation)
+			} else {
+				a[i] = float32(s.Uniform(1 / math.Sqrt(float64(site.In))))
+			}
 		}
 		t[site.A()] = safetensors.Tensor{Shape: []int{site.Rank, site.In}, Data: a}
-		t[site.B()] = safetensors.Tensor{Shape: []int{site.Out, site.Rank}, Data: make([]float32, site.Out*site.Rank)}
+		if !site.Symmetric {
+			t[site.B()] = safetensors.Tensor{Shape: []int{site.Out, site.Rank}, Data: make([]float32, site.Out*site.Rank)}
+		}
 	}
 	return t
+}
+
+// Explicit returns the weights with a B = Aᵀ for each symmetric site, as ordinary LoRA and so PEFT's format needs it.
+func Explicit(sites []Site, weights safetensors.Tensors) safetensors.Tensors {
+	all := maps.Clone(weights)
+	for _, site := range sites {
+		if !site.Symmetric {
+			continue
+		}
+		a, b := weights[site.A()].Data, make([]float32, site.Out*site.Rank)
+		for r := range site.Rank {
+			for i := range site.In {
+				b[i*site.Rank+r] = a[r*site.In+i]
+			}
+		}
+		all[site.B()] = safetensors.Tensor{Shape: []int{site.Out, site.Rank}, Data: b}
+	}
+	return all
 }

@@ -99,7 +99,7 @@ func (s Spec) Trained() []string {
 	}
 	if s.Trains.Has(Adapter) {
 		for _, site := range s.Sites {
-			names = append(names, site.Linear+".lora_A.weight", site.Linear+".lora_B.weight")
+			names = append(names, site.Weights()...)
 		}
 	}
 	return names
