@@ -159,13 +159,11 @@ func (a *Adapter) pair(linear string) (Linear, error) {
 	if err != nil {
 		return Linear{}, err
 	}
-	for name, check := range map[string][2][]int{
-		s.A(): {A.Shape, {site.Rank, x.In}},
-		s.B(): {B.Shape, {x.Out, site.Rank}},
-	} {
-		if !slices.Equal(check[0], check[1]) {
-			return Linear{}, fmt.Errorf("tensor %q: shape %v, want %v", name, check[0], check[1])
-		}
+	if want := []int{site.Rank, x.In}; !slices.Equal(A.Shape, want) {
+		return Linear{}, fmt.Errorf("tensor %q: shape %v, want %v", s.A(), A.Shape, want)
+	}
+	if want := []int{x.Out, site.Rank}; !slices.Equal(B.Shape, want) {
+		return Linear{}, fmt.Errorf("tensor %q: shape %v, want %v", s.B(), B.Shape, want)
 	}
 	return x, nil
 }

@@ -16,13 +16,17 @@ import (
 	"metalora/pipeline/train"
 )
 
-// familiesByKind are the ways to adapt, by the kind in their names.
-var familiesByKind = map[string]train.Method{"lora": train.LoRA, "last-layer": train.LastLayer}
+// familiesByKind are the ways to adapt, by the kind in their names; "none" has no training.
+var familiesByKind = map[string]train.Method{"lora": train.LoRA, "last-layer": train.LastLayer, "full": train.Full}
 
-// runAdapt adapts a retrained base to one test task: base frozen, its heads and adapters gone, a fresh head and, but
-// for last-layer fine-tuning, a fresh adapter.
+// runAdapt adapts a retrained base to one test task: its heads and adapters gone, the base frozen but for full
+// fine-tuning, a fresh head and, in LoRA, a fresh adapter.
 func (e *executor) runAdapt(ctx context.Context, u *Unit, dir string, p Progress) error {
-	base, err := e.base(filepath.Join(u.NeedDirs[0], "model"))
+	from, factor, err := e.chooseBase(u)
+	if err != nil {
+		return err
+	}
+	base, err := e.base(filepath.Join(u.NeedDirs[from], "model"))
 	if err != nil {
 		return err
 	}
@@ -30,17 +34,44 @@ func (e *executor) runAdapt(ctx context.Context, u *Unit, dir string, p Progress
 	if err != nil {
 		return err
 	}
-	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed)}
-	tasks, cut, err := e.encodeAll([]convai2.Task{task}, e.config.Data.Turns.Test, base.Architecture)
+	limit := e.config.Data.Turns.Test
+	if u.Turns != AllTurns && (limit == 0 || u.Turns < limit) {
+		limit = u.Turns
+	}
+	tasks, cut, err := e.encodeAll([]convai2.Task{task}, limit, base.Architecture)
 	if err != nil {
 		return err
 	}
-	result := &Result{Unit: u.ID, Kind: u.Kind, Method: u.Method, Seed: u.Seed, Family: u.Family, Task: u.Name(), Fold: u.Fold, Cut: cut}
+	result := &Result{Unit: u.ID, Kind: u.Kind, Method: u.Method, Seed: u.Seed, Family: u.Family, Task: u.Name(), Fold: u.Fold, Cut: cut,
+		RateFactor: factor, Limit: max(0, u.Turns)}
+	if u.Family == "none" {
+		return errors.Join(e.score(ctx, u, base, filepath.Join(u.NeedDirs[from], "discarded"), tasks[0], result, dir), result.write(dir))
+	}
+	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed)}
 	own, err := a.train(ctx, tasks[0], result, dir, p)
 	if err != nil {
 		return err
 	}
-	return errors.Join(a.save(filepath.Join(dir, "adapter"), "../../"+u.Needs[0]+"/model", own), result.write(dir))
+	return errors.Join(a.save(filepath.Join(dir, "adapter"), "../../"+u.Needs[from]+"/model", own), result.write(dir))
+}
+
+// chooseBase picks among the retrainings that differ in their learning rate the one that was best on held-out turns of
+// the retraining tasks, the first of equals: test personas have no say. It returns its place among the unit's needs.
+func (e *executor) chooseBase(u *Unit) (best int, factor float64, err error) {
+	if len(u.NeedDirs) == 1 {
+		return 0, 0, nil
+	}
+	accuracy := -1.0
+	for i, dir := range u.NeedDirs {
+		r, err := readResult(dir)
+		if err != nil {
+			return 0, 0, fault.Input(err)
+		}
+		if kept := r.keptAccuracy(); kept > accuracy {
+			best, factor, accuracy = i, r.RateFactor, kept
+		}
+	}
+	return best, factor, nil
 }
 
 func (e *executor) testTask(u *Unit) (convai2.Task, error) {
@@ -58,7 +89,8 @@ type adaptation struct {
 	base   *models.Folder
 	family string
 	seed   uint64
-	lora   adapters.LoRA // set by train where the family has one
+	lora   adapters.LoRA       // set by train where the family has one
+	moved  safetensors.Tensors // set by train in full fine-tuning: the base's weights, moved
 }
 
 // train returns the adapter and head. Bases adapted to one task under one seed start from the same draws and see the
@@ -98,15 +130,24 @@ func (a *adaptation) settings(task train.Task) (settings, error) {
 		own = merged(own, adapters.Init(spec.Sites, rng.New(a.seed, append(name, "adapter")...)))
 	}
 	encoder, _ := models.Split(a.base.Architecture, a.base.Tensors)
+	rate := c.Adapt.LearningRate
+	if method.Trains.Has(train.Base) {
+		a.moved = encoder.Clone() // other units start from the same base
+		encoder, rate = a.moved, c.Adapt.FullLearningRate
+	}
 	return settings{method: method, spec: spec, shared: encoder, own: []safetensors.Tensors{own}, tasks: []train.Task{task},
 		batch: c.Adapt.Batch, epochs: c.Adapt.Epochs, adamW: c.Optimizer.adamW(), stream: name, seed: a.seed,
 		schedule: func(plan train.Plan, first int) train.Schedule {
-			return c.schedule(c.Adapt.LearningRate, stageTest, plan, first, c.Adapt.Epochs)
+			return c.schedule(rate, stageTest, plan, first, c.Adapt.Epochs)
 		}}, nil
 }
 
-// save writes a PEFT folder that names its base, or for a head alone its tensors.
+// save writes a PEFT folder that names its base, or for a head alone its tensors. Full fine-tuning leaves scores alone: a
+// copy of the whole model for every task, seed and method would be a hundred times the rest of the run.
 func (a *adaptation) save(dir, base string, own safetensors.Tensors) error {
+	if a.family == "full" {
+		return nil
+	}
 	if a.lora.Rank == 0 {
 		return saveTensors(filepath.Join(dir, "head.safetensors"), own)
 	}

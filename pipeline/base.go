@@ -54,6 +54,44 @@ func (i *Init) shape() models.Config {
 	return cfg
 }
 
+// architecture is the base's, as far as it is known without its weights and tokenizer.
+func (c *Config) architecture() (models.Architecture, error) {
+	i := c.Model.Init
+	if i == nil {
+		return models.ReadArchitecture(c.Model.Path)
+	}
+	shape := i.shape()
+	if i.Vocabulary == 0 && c.Synthetic != nil {
+		shape.VocabSize = c.Synthetic.Vocabulary
+	}
+	return shape, nil
+}
+
+// checkRanks refuses adapters that the base is too narrow for, or that would sit nowhere on it.
+func (c *Config) checkRanks() error {
+	base, err := c.architecture()
+	if err != nil {
+		return nil // loading it will say what is wrong
+	}
+	for _, list := range []struct {
+		key   string
+		names []string
+		parse func(string) (Variant, error)
+		lora  LoRA
+	}{{"retrain.methods", c.Retrain.Methods, ParseMethod, c.Retrain.LoRA}, {"adapt.families", c.Adapt.Families, ParseFamily, c.Adapt.LoRA}} {
+		for _, name := range list.names {
+			v, err := list.parse(name)
+			if err != nil || v.Rank == 0 {
+				continue
+			}
+			if _, err := sites(base, list.lora.lora(v.Rank)); fault.Code(err) == fault.CodeUsage {
+				return c.Problem(list.key, "%s: %v", name, err)
+			}
+		}
+	}
+	return nil
+}
+
 func checkVocabulary(a models.Architecture, t *tokenize.Tokenizer, where string) error {
 	if rows := a.Limits().Vocabulary; t.Size() > rows {
 		return fault.Input(fmt.Errorf("%s: %d word embeddings are too few for the tokenizer's %d ids", where, rows, t.Size()))

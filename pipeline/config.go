@@ -23,6 +23,7 @@ type Config struct {
 	Adapt     Adapt      `yaml:"adapt"`
 	Optimizer Optimizer  `yaml:"optimizer"`
 	Schedule  Schedule   `yaml:"schedule"`
+	Report    ReportPlan `yaml:"report"`
 
 	origins config.Origins
 }
@@ -107,20 +108,33 @@ type Init struct {
 
 // Retrain is the first stage: each method from each seed.
 type Retrain struct {
-	Methods      []string `yaml:"methods,flow"`
-	Epochs       int      `yaml:"epochs"`
-	Batch        int      `yaml:"batch"` // turns
-	LearningRate float64  `yaml:"learning_rate"`
-	LoRA         LoRA     `yaml:"lora"`
+	Methods      []string  `yaml:"methods,flow"`
+	Epochs       int       `yaml:"epochs"`
+	Batch        int       `yaml:"batch"` // turns
+	LearningRate float64   `yaml:"learning_rate"`
+	RateFactors  []float64 `yaml:"rate_factors,flow"` // every rate of retraining times each; the best on held-out turns of retraining tasks is kept
+	Inner        Inner     `yaml:"inner"`
+	LoRA         LoRA      `yaml:"lora"`
+}
+
+// Inner is what methods with two loops have in place of LearningRate: reptile, fomaml, anil.
+type Inner struct {
+	LearningRate      float64 `yaml:"learning_rate"`       // of the inner loop, constant
+	OuterLearningRate float64 `yaml:"outer_learning_rate"` // at its peak
+	WeightDecay       float64 `yaml:"weight_decay"`        // of the inner loop; 0: none, without which Reptile moves every weight
+	ReptileSteps      int     `yaml:"reptile_steps"`       // before an outer step; 0: as many as the task has batches
+	MAMLSteps         int     `yaml:"maml_steps"`          // of fomaml and anil
 }
 
 // Adapt is the second stage: each retrained base to each test task by each family.
 type Adapt struct {
-	Families     []string `yaml:"families,flow"`
-	Epochs       int      `yaml:"epochs"`
-	Batch        int      `yaml:"batch"` // turns
-	LearningRate float64  `yaml:"learning_rate"`
-	LoRA         LoRA     `yaml:"lora"`
+	Families         []string   `yaml:"families,flow"`
+	Turns            TurnCounts `yaml:"turns,flow"` // training turns of a task: the first so many, 0 for no adaptation, all
+	Epochs           int        `yaml:"epochs"`
+	Batch            int        `yaml:"batch"` // turns
+	LearningRate     float64    `yaml:"learning_rate"`
+	FullLearningRate float64    `yaml:"full_learning_rate"` // of full fine-tuning
+	LoRA             LoRA       `yaml:"lora"`
 }
 
 // LoRA is what LoRA adapters share; the rank stands in the name of the method or family.
@@ -146,6 +160,18 @@ type Schedule struct {
 	AdaptFactor   float64 `yaml:"adapt_factor"`   // published: zero at so many times the task's steps
 }
 
+// ReportPlan says which comparisons the report has to be able to make. It changes no unit.
+type ReportPlan struct {
+	Baseline string   `yaml:"baseline"`    // the method that others are compared with; "": sr, or else the first
+	Paired   []string `yaml:"paired,flow"` // tests that are asked for: tasks | seeds; none: each that can be made
+}
+
+// What pairs the two sides of a test.
+const (
+	PairedTasks = "tasks"
+	PairedSeeds = "seeds"
+)
+
 // Default is the published experiment on the clean rules, without data and model: the tables of docs/experiment.md.
 func Default() *Config {
 	lora := func() LoRA { return LoRA{Alpha: 16, Dropout: 0.1, Targets: []string{}} }
@@ -158,11 +184,13 @@ func Default() *Config {
 		},
 		Model: Model{Dropout: 0.1},
 		Retrain: Retrain{Methods: []string{"sr", "meta-lora-8", "meta-lora-16"},
-			Epochs: 10, Batch: 8, LearningRate: 5e-5, LoRA: lora()},
+			Epochs: 10, Batch: 8, LearningRate: 5e-5, RateFactors: []float64{1},
+			Inner: Inner{LearningRate: 5e-5, OuterLearningRate: 1e-4, WeightDecay: 0.01, ReptileSteps: 20, MAMLSteps: 5}, LoRA: lora()},
 		Adapt: Adapt{Families: []string{"lora-8", "lora-16", "last-layer"},
-			Epochs: 10, Batch: 8, LearningRate: 1e-4, LoRA: lora()},
+			Turns: TurnCounts{AllTurns}, Epochs: 10, Batch: 8, LearningRate: 1e-4, FullLearningRate: 5e-5, LoRA: lora()},
 		Optimizer: Optimizer{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01},
 		Schedule:  Schedule{Decay: DecayTotal, Warmup: 0.1, RetrainFactor: 6.67, AdaptFactor: 4},
+		Report:    ReportPlan{Paired: []string{}},
 	}
 }
 

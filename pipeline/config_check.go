@@ -110,7 +110,8 @@ func (c *Config) trainingRules() []config.Rule {
 		nameRules("retrain.methods", r.Methods, ParseMethod),
 		stageRules("retrain", r.Epochs, r.Batch, r.LearningRate, r.LoRA),
 		nameRules("adapt.families", a.Families, ParseFamily),
-		stageRules("adapt", a.Epochs, a.Batch, a.LearningRate, a.LoRA))
+		stageRules("adapt", a.Epochs, a.Batch, a.LearningRate, a.LoRA),
+		innerRules(r), c.comparisonRules())
 	return append(rules,
 		config.Share("optimizer.beta1", o.Beta1),
 		config.Share("optimizer.beta2", o.Beta2),
@@ -120,6 +121,54 @@ func (c *Config) trainingRules() []config.Rule {
 		config.Share("schedule.warmup", s.Warmup),
 		config.Positive("schedule.retrain_factor", s.RetrainFactor),
 		config.Positive("schedule.adapt_factor", s.AdaptFactor))
+}
+
+func innerRules(r Retrain) []config.Rule {
+	rules := []config.Rule{
+		config.Distinct("retrain.rate_factors", r.RateFactors),
+		config.Positive("retrain.inner.learning_rate", r.Inner.LearningRate),
+		config.Positive("retrain.inner.outer_learning_rate", r.Inner.OuterLearningRate),
+		config.AtLeast("retrain.inner.weight_decay", r.Inner.WeightDecay, 0),
+		config.AtLeast("retrain.inner.reptile_steps", r.Inner.ReptileSteps, 0),
+		config.AtLeast("retrain.inner.maml_steps", r.Inner.MAMLSteps, 1),
+	}
+	for _, factor := range r.RateFactors {
+		rules = append(rules, config.Positive("retrain.rate_factors", factor))
+	}
+	for _, name := range r.Methods {
+		v, _ := ParseMethod(name)
+		halves := v.Kind == "fomaml" || v.Kind == "anil"
+		rules = append(rules, config.Require("retrain.batch", !halves || r.Batch >= 2,
+			name+" splits each batch into a support and a query half: it has to be 2 or more"))
+	}
+	return rules
+}
+
+// comparisonRules refuse what could run but would leave the question open.
+func (c *Config) comparisonRules() []config.Rule {
+	kinds := map[string]bool{}
+	for _, name := range c.Adapt.Families {
+		v, _ := ParseFamily(name)
+		kinds[v.Kind] = true
+	}
+	rules := []config.Rule{
+		config.Distinct("adapt.turns", c.Adapt.Turns),
+		config.Positive("adapt.full_learning_rate", c.Adapt.FullLearningRate),
+	}
+	for _, name := range c.Retrain.Methods {
+		v, _ := ParseMethod(name)
+		want := trainsFor[v.Kind]
+		example := Variant{want, v.Rank}
+		rules = append(rules, config.Require("retrain.methods", want == "" || kinds[want],
+			fmt.Sprintf("%s retrains for adaptation by %s, and adapt.families has none of that kind: add %s, or leave the method out", name, want, example)))
+	}
+	for _, over := range c.Report.Paired {
+		n := map[string]int{PairedTasks: len(c.Tasks.Test.Ranks), PairedSeeds: len(c.Seeds)}
+		rules = append(rules, config.OneOf("report.paired", over, PairedTasks, PairedSeeds),
+			config.Require("report.paired", n[over] != 1, fmt.Sprintf("a test paired over %s needs two of them or more, and there is one", over)))
+	}
+	return append(rules, config.Require("report.baseline", c.Report.Baseline == "" || slices.Contains(c.Retrain.Methods, c.Report.Baseline),
+		fmt.Sprintf("%q is none of the methods%s", c.Report.Baseline, config.Suggest(c.Report.Baseline, c.Retrain.Methods))))
 }
 
 func nameRules(key string, names []string, parse func(string) (Variant, error)) []config.Rule {

@@ -40,14 +40,19 @@ type variants map[string]bool
 
 // methods and families are the names that configurations may use.
 var (
-	methods  = variants{"none": false, "sr": false, "meta-lora": true, "meta-last-layer": false}
-	families = variants{"lora": true, "last-layer": false}
+	methods = variants{"none": false, "sr": false, "sr-mixed": false, "sr-heads": false, "sr-lora": true, "meta-lora": true,
+		"meta-lora-symmetric": true, "meta-last-layer": false, "reptile": false, "fomaml": true, "anil": false}
+	families = variants{"lora": true, "last-layer": false, "full": false, "none": false}
 )
 
-// ParseMethod reads the name of a retraining method: none, sr, meta-lora-R, meta-last-layer.
+// trainsFor is the kind of adaptation that a method's retraining has inside; methods without one are not in it.
+var trainsFor = map[string]string{"meta-lora": "lora", "meta-lora-symmetric": "lora", "fomaml": "lora", "meta-last-layer": "last-layer", "anil": "last-layer"}
+
+// ParseMethod reads the name of a retraining method: none, sr, sr-mixed, sr-heads, sr-lora-R, meta-lora-R,
+// meta-lora-symmetric-R, meta-last-layer, reptile, fomaml-R, anil.
 func ParseMethod(name string) (Variant, error) { return methods.parse("method", name) }
 
-// ParseFamily reads the name of an adaptation family: lora-R, last-layer.
+// ParseFamily reads the name of an adaptation family: lora-R, last-layer, full, none.
 func ParseFamily(name string) (Variant, error) { return families.parse("family", name) }
 
 func (vs variants) parse(what, name string) (Variant, error) {

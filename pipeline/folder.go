@@ -50,6 +50,9 @@ func Open(c *Config, dir string) (*Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkRanks(); err != nil {
+		return nil, err
+	}
 	e := &Experiment{Config: c, Inputs: in, Units: units, Dir: dir, Source: c.source()}
 	for i := range units {
 		u := &units[i]

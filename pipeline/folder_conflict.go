@@ -28,8 +28,12 @@ func (e *Experiment) conflict() error {
 	if err != nil {
 		return err
 	}
+	planned := map[string]bool{}
+	for i := range e.Units {
+		planned[e.Units[i].ID] = true
+	}
 	for _, id := range ids {
-		if e.Unit(id) != nil {
+		if planned[id] {
 			continue
 		}
 		path := filepath.Join(e.Dir, unitsFolder, id, unitFile)

@@ -295,17 +295,18 @@ func TestAnotherExperiment(t *testing.T) {
 	if err := open(t, dir).Run(t.Context(), &fake{}, nil, Quiet{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, set := range []string{"seeds=[0, 1]", "seeds=[5]", "retrain.methods=[sr, meta-lora-2, none]", "adapt.families=[last-layer]", "tasks.test.ranks=1-3", "threads=1"} {
+	for _, set := range []string{"seeds=[0, 1]", "seeds=[5]", "retrain.methods=[sr, meta-lora-2, none]", "adapt.families=[last-layer, lora-2, full, none]", "adapt.turns=[0, 5, all]", "retrain.rate_factors=[1, 2]",
+		"retrain.methods=[sr, meta-lora-2, reptile, fomaml-2]", "tasks.test.ranks=1-3", "threads=1"} {
 		e := open(t, dir, set)
 		if err := e.Run(t.Context(), &fake{}, nil, Quiet{}); err != nil {
 			t.Errorf("%s: %v", set, err)
 		}
 	}
 	for set, want := range map[string]string{
-		"retrain.epochs=3":       "retrain.epochs: 10 there, 3 now",
-		"adapt.lora.targets=[a]": `adapt.lora.targets: [] there, ["a"] now`,
-		"tasks.retrain.ranks=1":  `tasks.retrain.ranks: "1-2" there, "1" now`,
-		"model.init.hidden=16":   "model.init.hidden: 8 there, 16 now",
+		"retrain.epochs=3":           "retrain.epochs: 10 there, 3 now",
+		"adapt.lora.targets=[query]": `adapt.lora.targets: [] there, ["query"] now`,
+		"tasks.retrain.ranks=1":      `tasks.retrain.ranks: "1-2" there, "1" now`,
+		"model.init.hidden=16":       "model.init.hidden: 8 there, 16 now",
 	} {
 		c, err := Parse("tiny.yaml", []byte(tiny), []string{set})
 		if err != nil {

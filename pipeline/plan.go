@@ -3,36 +3,36 @@ package pipeline
 import (
 	"fmt"
 	"maps"
+	"slices"
+
+	"metalora/pipeline/train"
 )
 
-// Plan lists the units of an experiment in the order in which they run: every retraining, then every adaptation. The
-// order, and so each unit's index, depends on the configuration alone.
+// Plan lists the units of an experiment in the order in which they run: every retraining, then every adaptation, those of
+// one retrained base together. The order, and so each unit's index, depends on the configuration alone.
 func Plan(c *Config, in *Inputs) ([]Unit, error) {
 	var units []Unit
-	retrained := map[string]string{} // method and seed -> ID
+	bases := map[base][]string{}
 	for _, seed := range c.Seeds {
 		for _, method := range c.Retrain.Methods {
-			u := retrainUnit(c, in, method, seed)
-			if err := u.identify(); err != nil {
-				return nil, err
+			for _, factor := range c.rateFactors(method) {
+				u := retrainUnit(c, in, base{method, seed}, factor)
+				if err := u.identify(); err != nil {
+					return nil, err
+				}
+				bases[base{method, seed}] = append(bases[base{method, seed}], u.ID)
+				units = append(units, u)
 			}
-			retrained[fmt.Sprint(method, seed)] = u.ID
-			units = append(units, u)
 		}
 	}
 	for _, seed := range c.Seeds {
 		for _, method := range c.Retrain.Methods {
-			for _, family := range c.Adapt.Families {
-				for _, rank := range c.Tasks.Test.Ranks {
-					for fold := range c.Data.Folds {
-						u := adaptUnit(c, in, method, seed, family, rank, fold)
-						u.Needs = []string{retrained[fmt.Sprint(method, seed)]}
-						if err := u.identify(); err != nil {
-							return nil, err
-						}
-						units = append(units, u)
-					}
+			for _, u := range adaptUnits(c, in, base{method, seed}) {
+				u.Needs = bases[base{method, seed}]
+				if err := u.identify(); err != nil {
+					return nil, err
 				}
+				units = append(units, u)
 			}
 		}
 	}
@@ -42,37 +42,79 @@ func Plan(c *Config, in *Inputs) ([]Unit, error) {
 	return units, nil
 }
 
-func retrainUnit(c *Config, in *Inputs, method string, seed int) Unit {
-	s := map[string]any{"method": method, "seed": seed, "data.tokenizer": in.Tokenizer, "model.dropout": c.Model.Dropout}
+// base is what adaptations start from: a method's result under a seed.
+type base struct {
+	method string
+	seed   int
+}
+
+// rateFactors are the learning rates that a method is tried with, as factors of the configured ones.
+func (c *Config) rateFactors(method string) []float64 {
+	if method == "none" {
+		return []float64{1}
+	}
+	return c.Retrain.RateFactors
+}
+
+func retrainUnit(c *Config, in *Inputs, b base, factor float64) Unit {
+	s := map[string]any{"method": b.method, "seed": b.seed, "data.tokenizer": in.Tokenizer, "model.dropout": c.Model.Dropout}
 	c.baseSettings(s, in)
-	if method != "none" {
+	if b.method != "none" {
 		c.dataSettings(s, in, "retrain", c.Tasks.Retrain, c.Data.Turns.Retrain)
 		s["tasks.retrain.ranks"] = c.Tasks.Retrain.Ranks.String()
 		c.unseenSettings(s, in)
-		r := c.Retrain
-		c.stageSettings(s, "retrain", r.Epochs, r.Batch, r.LearningRate, c.Schedule.RetrainFactor)
-		if v, err := ParseMethod(method); err == nil && v.Rank > 0 {
-			loraSettings(s, "retrain", r.LoRA)
-		}
+		c.retrainSettings(s, b.method)
 	}
-	return Unit{Kind: KindRetrain, Method: method, Seed: seed, Settings: s,
-		Label: fmt.Sprintf("retrain %s seed %d", method, seed)}
+	label := fmt.Sprintf("retrain %s seed %d", b.method, b.seed)
+	if factor != 1 {
+		s["rate_factor"] = factor
+		label += fmt.Sprintf(" rate x%g", factor)
+	}
+	return Unit{Kind: KindRetrain, Method: b.method, Seed: b.seed, RateFactor: factor, Settings: s, Label: label}
 }
 
-func adaptUnit(c *Config, in *Inputs, method string, seed int, family string, rank, fold int) Unit {
-	s := map[string]any{"method": method, "seed": seed, "family": family, "task": rank, "fold": fold,
+// adaptUnits are all adaptations of one base. Without any training turn every family is the same, no adaptation, and
+// there is one unit for it.
+func adaptUnits(c *Config, in *Inputs, b base) []Unit {
+	families := slices.Clone(c.Adapt.Families)
+	if slices.Contains(c.Adapt.Turns, 0) && !slices.Contains(families, "none") {
+		families = append(families, "none")
+	}
+	var units []Unit
+	for _, family := range families {
+		counts := slices.DeleteFunc(slices.Clone(c.Adapt.Turns), func(n int) bool { return n == 0 })
+		if family == "none" {
+			counts = []int{AllTurns}
+		}
+		for _, rank := range c.Tasks.Test.Ranks {
+			for fold := range c.Data.Folds {
+				for _, turns := range counts {
+					units = append(units, adaptUnit(c, in, Unit{Kind: KindAdapt, Method: b.method, Seed: b.seed, Family: family, Task: rank, Fold: fold, Turns: turns}))
+				}
+			}
+		}
+	}
+	return units
+}
+
+// adaptUnit completes a unit by its settings and its label.
+func adaptUnit(c *Config, in *Inputs, u Unit) Unit {
+	s := map[string]any{"method": u.Method, "seed": u.Seed, "family": u.Family, "task": u.Task, "fold": u.Fold,
 		"data.folds": c.Data.Folds, "model.dropout": c.Model.Dropout}
 	c.dataSettings(s, in, "test", c.Tasks.Test, c.Data.Turns.Test)
-	a := c.Adapt
-	c.stageSettings(s, "adapt", a.Epochs, a.Batch, a.LearningRate, c.Schedule.AdaptFactor)
-	if v, err := ParseFamily(family); err == nil && v.Rank > 0 {
-		loraSettings(s, "adapt", a.LoRA)
+	if u.Family != "none" {
+		c.adaptSettings(s, u.Family)
 	}
-	label := fmt.Sprintf("adapt %s → %s task %d seed %d", method, family, rank, seed)
+	u.Settings = s
+	u.Label = fmt.Sprintf("adapt %s → %s task %d seed %d", u.Method, u.Family, u.Task, u.Seed)
+	if u.Turns != AllTurns {
+		s["turns"] = u.Turns
+		u.Label += fmt.Sprintf(" turns %d", u.Turns)
+	}
 	if c.Data.Folds > 1 {
-		label += fmt.Sprintf(" fold %d", fold)
+		u.Label += fmt.Sprintf(" fold %d", u.Fold)
 	}
-	return Unit{Kind: KindAdapt, Method: method, Seed: seed, Family: family, Task: rank, Fold: fold, Settings: s, Label: label}
+	return u
 }
 
 // baseSettings say which weights a retraining starts from.
@@ -126,11 +168,54 @@ func (c *Config) unseenSettings(s map[string]any, in *Inputs) {
 	s["data.one_file"] = c.OneFile()
 }
 
-// stageSettings say how the weights move.
-func (c *Config) stageSettings(s map[string]any, stage string, epochs, batch int, rate, factor float64) {
+// retrainSettings say how a method moves the weights.
+func (c *Config) retrainSettings(s map[string]any, method string) {
+	r := c.Retrain
+	v, err := ParseMethod(method)
+	if err != nil {
+		return // Parse has refused it
+	}
+	c.stageSettings(s, "retrain", r.Epochs, r.Batch, c.Schedule.RetrainFactor)
+	if inner := methodsByKind[v.Kind].Inner; inner == nil {
+		s["retrain.learning_rate"] = r.LearningRate
+	} else {
+		maps.Copy(s, map[string]any{"retrain.inner.learning_rate": r.Inner.LearningRate, "retrain.inner.weight_decay": r.Inner.WeightDecay,
+			"retrain.inner.outer_learning_rate": r.Inner.OuterLearningRate})
+		key, steps := r.Inner.steps(inner)
+		s[key] = steps
+	}
+	if v.Rank > 0 {
+		loraSettings(s, "retrain", r.LoRA)
+	}
+}
+
+// steps are those of an inner loop, and the key that says so.
+func (i Inner) steps(of *train.Inner) (key string, steps int) {
+	if of.Outer == train.Displacement {
+		return "retrain.inner.reptile_steps", i.ReptileSteps
+	}
+	return "retrain.inner.maml_steps", i.MAMLSteps
+}
+
+// adaptSettings do the same for a family.
+func (c *Config) adaptSettings(s map[string]any, family string) {
+	a := c.Adapt
+	c.stageSettings(s, "adapt", a.Epochs, a.Batch, c.Schedule.AdaptFactor)
+	if family == "full" {
+		s["adapt.full_learning_rate"] = a.FullLearningRate
+	} else {
+		s["adapt.learning_rate"] = a.LearningRate
+	}
+	if v, err := ParseFamily(family); err == nil && v.Rank > 0 {
+		loraSettings(s, "adapt", a.LoRA)
+	}
+}
+
+// stageSettings are those that all methods or families of a stage share.
+func (c *Config) stageSettings(s map[string]any, stage string, epochs, batch int, factor float64) {
 	o := c.Optimizer
 	maps.Copy(s, map[string]any{
-		stage + ".epochs": epochs, stage + ".batch": batch, stage + ".learning_rate": rate,
+		stage + ".epochs": epochs, stage + ".batch": batch,
 		"optimizer.beta1": o.Beta1, "optimizer.beta2": o.Beta2, "optimizer.epsilon": o.Epsilon, "optimizer.weight_decay": o.WeightDecay,
 		"schedule.decay": c.Schedule.Decay, "schedule.warmup": c.Schedule.Warmup})
 	if c.Schedule.Decay == DecayPublished {

@@ -1,7 +1,5 @@
 package pipeline
 
-import "metalora/models"
-
 // Estimate is what a unit will take; 0 where nothing is known.
 type Estimate struct {
 	Seconds float64
@@ -57,9 +55,13 @@ func (u *Unit) likeness() []string {
 }
 
 // weights is the memory for parameters: 4 bytes each for the value, and while all of them train as much again for the
-// gradient, for two moments, and for the kept epoch's copy.
+// gradient, for two moments, and for a retraining's kept epoch or the base that full fine-tuning leaves as it is.
+// Reptile has its inner loop's moments and starting point besides.
 func (u *Unit) weights(parameters int64) int64 {
-	if u.Kind == KindRetrain && u.Method != "none" {
+	switch {
+	case u.Method == "reptile" && u.Kind == KindRetrain:
+		return 4 * 8 * parameters
+	case u.Kind == KindRetrain && u.Method != "none", u.Family == "full":
 		return 4 * 5 * parameters
 	}
 	return 4 * parameters
@@ -67,19 +69,9 @@ func (u *Unit) weights(parameters int64) int64 {
 
 // parameters counts the base's weights, 0 where they cannot be known without reading them.
 func (e *Experiment) parameters() int64 {
-	c := e.Config
-	var shape models.Architecture
-	if i := c.Model.Init; i != nil {
-		config := i.shape()
-		if i.Vocabulary == 0 && c.Synthetic != nil {
-			config.VocabSize = c.Synthetic.Vocabulary
-		}
-		shape = config
-	} else {
-		var err error
-		if shape, err = models.ReadArchitecture(c.Model.Path); err != nil {
-			return 0
-		}
+	shape, err := e.Config.architecture()
+	if err != nil {
+		return 0
 	}
 	var n int64
 	for _, p := range shape.Parameters() {

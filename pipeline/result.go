@@ -26,12 +26,24 @@ type Result struct {
 	TrainTurns   int              `json:"train_turns"`
 	HeldOutTurns int              `json:"held_out_turns"`
 	Steps        int              `json:"steps"`
-	Tokens       int              `json:"tokens"`         // trained on, without padding
-	Cut          int              `json:"cut"`            // pairs whose context was cut to fit
-	Kept         int              `json:"kept,omitempty"` // retraining: the epoch whose weights were kept, from 1
+	Tokens       int              `json:"tokens"`                // trained on, without padding
+	Cut          int              `json:"cut"`                   // pairs whose context was cut to fit
+	Kept         int              `json:"kept,omitempty"`        // retraining: the epoch whose weights were kept, from 1
+	RateFactor   float64          `json:"rate_factor,omitempty"` // what the learning rates of the retraining were multiplied by
+	Limit        int              `json:"limit,omitempty"`       // adaptation: the most training turns it might take; 0: all
 	Notes        []string         `json:"notes,omitempty"`
 	Epochs       []eval.Epoch     `json:"epochs"`
 	Turns        []eval.TurnScore `json:"turns,omitempty"` // adaptation: the last epoch's scores
+}
+
+// keptAccuracy is the accuracy on held-out turns of the retraining tasks that the kept epoch had.
+func (r *Result) keptAccuracy() float64 {
+	for _, e := range r.Epochs {
+		if e.Epoch == r.Kept {
+			return e.HeldOut.Accuracy
+		}
+	}
+	return 0
 }
 
 func (r *Result) write(dir string) error {

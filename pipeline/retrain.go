@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"metalora/adapters"
 	"metalora/eval"
@@ -17,7 +18,11 @@ import (
 )
 
 // methodsByKind are the retraining methods, by the kind in their names; "none" has no training.
-var methodsByKind = map[string]train.Method{"sr": train.SR, "meta-lora": train.MetaLoRA, "meta-last-layer": train.MetaLastLayer}
+var methodsByKind = map[string]train.Method{
+	"sr": train.SR, "sr-mixed": train.SRMixed, "sr-heads": train.SRHeads, "sr-lora": train.SRLoRA,
+	"meta-lora": train.MetaLoRA, "meta-lora-symmetric": train.MetaLoRA, "meta-last-layer": train.MetaLastLayer,
+	"reptile": train.Reptile, "fomaml": train.FOMAML, "anil": train.ANIL,
+}
 
 // retraining is a retraining unit under way.
 type retraining struct {
@@ -37,7 +42,7 @@ func (e *executor) runRetrain(ctx context.Context, u *Unit, dir string, p Progre
 	if err != nil {
 		return err
 	}
-	result := &Result{Unit: u.ID, Kind: u.Kind, Method: u.Method, Seed: u.Seed, Notes: e.notes}
+	result := &Result{Unit: u.ID, Kind: u.Kind, Method: u.Method, Seed: u.Seed, RateFactor: u.RateFactor, Notes: e.notes}
 	r := &retraining{executor: e, unit: u, base: base}
 	if u.Method != "none" {
 		if err := r.train(ctx, result, dir, p); err != nil {
@@ -75,8 +80,9 @@ func (r *retraining) settings(result *Result) (settings, error) {
 	}
 	r.method = methodsByKind[variant.Kind]
 	spec := train.Spec{Architecture: r.base.Architecture, Dropout: c.dropout(), Trains: r.method.Trains, Threads: c.Threads}
-	if r.method.Trains.Has(train.Adapter) {
+	if r.method.Moves().Has(train.Adapter) {
 		r.lora = c.Retrain.LoRA.lora(variant.Rank)
+		r.lora.Symmetric = variant.Kind == "meta-lora-symmetric"
 		if r.sites, err = sites(r.base.Architecture, r.lora); err != nil {
 			return settings{}, err
 		}
@@ -87,21 +93,46 @@ func (r *retraining) settings(result *Result) (settings, error) {
 		return settings{}, err
 	}
 	result.Cut = cut
-	encoder, head := models.Split(r.base.Architecture, r.base.Tensors)
 	s := settings{method: r.method, spec: spec, tasks: tasks, batch: c.Retrain.Batch, epochs: c.Retrain.Epochs,
 		adamW: c.Optimizer.adamW(), stream: []any{"retrain", u.Method}, seed: uint64(u.Seed)}
-	s.schedule = func(plan train.Plan, first int) train.Schedule {
-		return c.schedule(c.Retrain.LearningRate, stageRetrain, plan, first, c.Retrain.Epochs)
+	r.rates(&s)
+	r.weights(&s)
+	return s, nil
+}
+
+// rates sets the schedule, and the inner loop where the method has one.
+func (r *retraining) rates(s *settings) {
+	c, factor := r.config, r.unit.RateFactor
+	peak := c.Retrain.LearningRate * factor
+	if inner := r.method.Inner; inner != nil {
+		peak = c.Retrain.Inner.OuterLearningRate * factor
+		s.inner.rate, s.inner.adamW = c.Retrain.Inner.LearningRate*factor, s.adamW
+		s.inner.adamW.WeightDecay = c.Retrain.Inner.WeightDecay
+		_, s.inner.steps = c.Retrain.Inner.steps(inner)
 	}
+	s.schedule = func(plan train.Plan, first int) train.Schedule {
+		return c.schedule(peak, stageRetrain, plan, first, c.Retrain.Epochs)
+	}
+}
+
+// weights parts the base's weights, and those drawn for the start, into shared ones and each task's own.
+func (r *retraining) weights(s *settings) {
+	encoder, head := models.Split(r.base.Architecture, r.base.Tensors)
 	if r.method.PerTask == 0 {
 		s.shared = merged(encoder, r.sharedHead(head))
-		return s, nil
+		if len(r.sites) > 0 {
+			s.shared = merged(s.shared, adapters.Init(r.sites, rng.New(uint64(r.unit.Seed), "retrain", "adapter")))
+		}
+		return
 	}
 	s.shared = encoder
-	for _, task := range tasks {
-		s.own = append(s.own, r.fresh(task.Name))
+	for _, task := range s.tasks {
+		start := task.Name
+		if r.method.Inner != nil {
+			start = "every task" // MAML adapts from one point to all tasks
+		}
+		s.own = append(s.own, r.fresh(start))
 	}
-	return s, nil
 }
 
 // sharedHead is the base's own head. What it lacks is fresh as Hugging Face starts it: N(0, 0.02²), zero bias.
@@ -128,6 +159,12 @@ func (r *retraining) save(dir string) error {
 	if r.kept != nil {
 		shared = r.kept[0]
 	}
+	if r.kept != nil && r.method.PerTask == 0 && len(r.sites) > 0 {
+		var err error
+		if shared, err = mergedLoRA(shared, r.lora); err != nil {
+			return fmt.Errorf("saving the retrained model: %w", err)
+		}
+	}
 	encoder, head := models.Split(r.base.Architecture, shared)
 	model := filepath.Join(dir, "model")
 	kept := merged(encoder, models.Poolers(r.base.Architecture, r.base.Tensors))
@@ -139,6 +176,19 @@ func (r *retraining) save(dir string) error {
 		return nil
 	}
 	return r.saveDiscarded(filepath.Join(dir, "discarded"), head)
+}
+
+// mergedLoRA folds the adapter among a model's weights into them.
+func mergedLoRA(weights safetensors.Tensors, lora adapters.LoRA) (safetensors.Tensors, error) {
+	plain, adapter := safetensors.Tensors{}, safetensors.Tensors{}
+	for name, t := range weights {
+		if strings.Contains(name, ".lora_") {
+			adapter[name] = t
+		} else {
+			plain[name] = t
+		}
+	}
+	return adapters.Merge(plain, &adapters.Adapter{LoRA: lora, Tensors: adapter})
 }
 
 // saveDiscarded keeps what the method throws away: the shared head, or each task's head and adapter.
@@ -154,7 +204,7 @@ func (r *retraining) saveDiscarded(dir string, head safetensors.Tensors) error {
 			}
 			continue
 		}
-		a := &adapters.Adapter{LoRA: r.lora, Base: "../../model", Tensors: own}
+		a := &adapters.Adapter{LoRA: r.lora, Base: "../../model", Tensors: adapters.Explicit(r.sites, own)}
 		if err := a.Save(task); err != nil {
 			return fmt.Errorf("saving the discarded adapter of %s: %w", r.retrain[i].Name, err)
 		}

@@ -32,6 +32,7 @@ type settings struct {
 	spec     train.Spec
 	shared   safetensors.Tensors
 	own      []safetensors.Tensors
+	inner    innerSettings // where the method has an inner loop
 	tasks    []train.Task
 	batch    int
 	epochs   int
@@ -39,6 +40,12 @@ type settings struct {
 	adamW    train.AdamW
 	stream   []any // the name of the unit's random streams; equal names train on equal orders and masks
 	seed     uint64
+}
+
+type innerSettings struct {
+	steps int
+	rate  float64
+	adamW train.AdamW
 }
 
 // newSession builds the engines and binds the weights.
@@ -80,6 +87,9 @@ func (t *session) open(s settings) error {
 	}
 	t.closers = append(t.closers, t.scorer.Close)
 	t.run = &train.Run{Engine: engine, Tasks: s.tasks, AdamW: s.adamW, Trained: s.spec.Trained()}
+	if err := t.openInner(s); err != nil {
+		return err
+	}
 	pad := train.PadRows(s.spec.Architecture)
 	if t.run.Shared, err = t.bind(s.shared, pad); err != nil {
 		return err
@@ -91,6 +101,26 @@ func (t *session) open(s settings) error {
 		}
 		t.run.Own = append(t.run.Own, set)
 	}
+	return nil
+}
+
+// openInner makes the inner loop of a method that has one, on an engine of its own where it moves other weights.
+func (t *session) openInner(s settings) error {
+	inner := s.method.Inner
+	if inner == nil {
+		return nil
+	}
+	spec := s.spec
+	spec.Trains = inner.Moves
+	l := &train.InnerLoop{Outer: inner.Outer, Engine: t.run.Engine, Trained: spec.Trained(), AdamW: s.inner.adamW, Rate: s.inner.rate}
+	if inner.Moves != s.method.Trains {
+		var err error
+		if l.Engine, err = train.NewEngine(spec); err != nil {
+			return err
+		}
+		t.closers = append(t.closers, l.Engine.Close)
+	}
+	t.run.Inner = l
 	return nil
 }
 
@@ -108,10 +138,18 @@ func (t *session) plan(s settings) {
 	for i := range s.tasks {
 		counts[i] = len(s.tasks[i].Train)
 	}
-	t.run.Plan = train.NewPlan(s.method.Order, counts, s.batch, s.epochs, func(task, epoch int) []int {
-		return stream(s, "order", s.tasks[task].Name, epoch).Perm(counts[task])
+	t.run.Plan = s.method.Plan(counts, s.batch, s.epochs, s.inner.steps, func(task, epoch, pass int) []int {
+		name := []any{"order", s.tasks[task].Name, epoch}
+		if pass > 0 {
+			name = append(name, pass)
+		}
+		return stream(s, name...).Perm(counts[task])
 	})
-	t.run.Schedule = s.schedule(t.run.Plan, train.Batches(counts[0], s.batch))
+	first := train.Batches(counts[0], s.batch)
+	if inner := s.method.Inner; inner != nil && inner.Outer == train.Displacement {
+		first = len(counts) // an outer step a task: the published schedule counts those of an epoch
+	}
+	t.run.Schedule = s.schedule(t.run.Plan, first)
 	t.run.Seed = stream(s, "dropout").Uint64()
 }
 

@@ -9,6 +9,7 @@ import (
 	"metalora/convai2"
 	"metalora/eval"
 	"metalora/models"
+	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
 	"metalora/tokenize"
 )
@@ -58,6 +59,9 @@ func TuneConfig(o TuneOptions) (*Config, error) {
 	}
 	if len(c.Adapt.Families) != 1 || len(c.Seeds) != 1 {
 		return nil, c.Problem("adapt.families", "tuning makes one adapter: name one family and one seed")
+	}
+	if c.Adapt.Families[0] == "none" {
+		return nil, c.Problem("adapt.families", "without adaptation there is nothing to tune")
 	}
 	if c.Data.Folds != 1 {
 		return nil, c.Problem("data.folds", "tuning holds out one set of dialogues")
@@ -171,10 +175,21 @@ func (e *executor) tune(ctx context.Context, base *models.Folder, task convai2.T
 		if err := os.MkdirAll(o.AdapterOut, 0o777); err != nil {
 			return nil, fmt.Errorf("writing the adapter: %w", err)
 		}
-		if err := a.save(o.AdapterOut, o.Model, own); err != nil {
+		if err := a.saveTuned(o, own); err != nil {
 			return nil, err
 		}
 	}
 	return &TuneResult{Adapter: o.AdapterOut, Family: a.family, Turns: r.TrainTurns, Parameters: r.Parameters, Steps: r.Steps, Cut: r.Cut,
 		HeldOut: r.Epochs[len(r.Epochs)-1].HeldOut, Epochs: r.Epochs}, nil
+}
+
+// saveTuned writes the adapter, or after full fine-tuning the whole model with its tokenizer.
+func (a *adaptation) saveTuned(o TuneOptions, own safetensors.Tensors) error {
+	if a.moved == nil {
+		return a.save(o.AdapterOut, o.Model, own)
+	}
+	if err := a.base.Architecture.Save(o.AdapterOut, merged(a.moved, own), a.config.Model.Tokenizer); err != nil {
+		return fmt.Errorf("saving the model: %w", err)
+	}
+	return nil
 }

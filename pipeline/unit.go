@@ -35,6 +35,9 @@ type Unit struct {
 	Family string // adapt: the family
 	Task   int    // adapt: the test task's rank, from 1
 	Fold   int    // adapt: which dialogues are held out, from 0
+	Turns  int    // adapt: how many training turns, or AllTurns
+
+	RateFactor float64 // retrain: what the configured learning rates are multiplied by
 
 	// Settings are all values that the result depends on, by their keys in the experiment file. A file counts by its content.
 	Settings map[string]any
@@ -54,7 +57,7 @@ func (u *Unit) Name() string {
 }
 
 // identity are the settings that tell units of one experiment apart; all others are shared by units of a kind.
-var identity = map[string]bool{"method": true, "seed": true, "family": true, "task": true, "fold": true, "needs": true}
+var identity = map[string]bool{"method": true, "seed": true, "family": true, "task": true, "fold": true, "needs": true, "turns": true, "rate_factor": true}
 
 // identify derives the ID from the settings: 48 bits of SHA-256 over their JSON, whose keys are sorted.
 func (u *Unit) identify() error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestPlan(t *testing.T) {
 	for _, u := range plan(t, tiny, four...) {
 		fmt.Fprintf(&out, "%2d  %s  %s  %v\n", u.Index, u.ID, u.Label, u.Needs)
 	}
-	for _, u := range plan(t, small, "seeds=[3]", "retrain.methods=[none,meta-lora-4]", "adapt.families=[last-layer]", "tasks.test.ranks=7", "data.folds=2") {
+	for _, u := range plan(t, small, "seeds=[3]", "retrain.methods=[none,meta-last-layer]", "adapt.families=[last-layer]", "tasks.test.ranks=7", "data.folds=2") {
 		fmt.Fprintf(&out, "%2d  %s  %s  %v\n", u.Index, u.ID, u.Label, u.Needs)
 	}
 	golden(t, "plan.txt", out.String())
@@ -201,5 +202,34 @@ func write(t *testing.T, path, content string) {
 	}
 	if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestWholeComparison: the plan of every method, family and seed has over 2,000 units, each of them once.
+func TestWholeComparison(t *testing.T) {
+	c, err := Load("../configs/convai2-all.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind := range methods {
+		if !slices.ContainsFunc(c.Retrain.Methods, func(name string) bool { v, _ := ParseMethod(name); return v.Kind == kind }) {
+			t.Errorf("method %s is not in it", kind)
+		}
+	}
+	for kind := range families {
+		if !slices.ContainsFunc(c.Adapt.Families, func(name string) bool { v, _ := ParseFamily(name); return v.Kind == kind }) {
+			t.Errorf("family %s is not in it", kind)
+		}
+	}
+	units, err := Plan(c, inputs)
+	if err != nil || len(units) != 12*5+12*8*5*10 {
+		t.Errorf("%d units: %v", len(units), err)
+	}
+	seen := map[string]string{}
+	for _, u := range units {
+		if other, twice := seen[u.ID]; twice {
+			t.Errorf("%q and %q are one unit", u.Label, other)
+		}
+		seen[u.ID] = u.Label
 	}
 }

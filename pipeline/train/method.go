@@ -89,5 +89,13 @@ var (
 	Full = Method{Order: TaskAfterTask, Trains: Base | Head, PerTask: Head}
 )
 
+// Moves are the groups that the outer or the inner loop moves.
+func (m Method) Moves() Weights {
+	if m.Inner == nil {
+		return m.Trains
+	}
+	return m.Trains | m.Inner.Moves
+}
+
 // Has tells whether w contains all of x.
 func (w Weights) Has(x Weights) bool { return w&x == x }

@@ -17,17 +17,10 @@ import (
 func nanoMethod(t *testing.T, m Method, lora adapters.LoRA, turns ...int) *Run {
 	t.Helper()
 	folder := loadModel(t, "testdata/nano-roberta")
-	moved := m.Trains
-	if m.Inner != nil {
-		moved |= m.Inner.Moves
-	}
-	spec := Spec{Config: folder.Config, Trains: m.Trains, Threads: 1}
-	extra := models.FreshHead(folder.Config, rng.New(1, "head"))
-	if moved.Has(Adapter) {
-		var err error
-		if spec.Sites, err = lora.Sites(adapters.Linears(models.Forward(folder.Config, models.Dropout{}))); err != nil {
-			t.Fatal(err)
-		}
+	spec := Spec{Architecture: folder.Architecture, Trains: m.Trains, Threads: 1}
+	extra := models.FreshHead(folder.Architecture, rng.New(1, "head"))
+	if m.Moves().Has(Adapter) {
+		spec.Sites = sitesOf(t, folder.Architecture, lora)
 		for name, x := range adapters.Init(spec.Sites, rng.New(1, "adapter")) {
 			extra[name] = x
 		}
@@ -45,10 +38,10 @@ func nanoMethod(t *testing.T, m Method, lora adapters.LoRA, turns ...int) *Run {
 		}
 		run.Tasks = append(run.Tasks, task)
 		if m.PerTask != 0 {
-			run.Own = append(run.Own, newSet(t, extra.Clone(), folder.Config))
+			run.Own = append(run.Own, newSet(t, extra.Clone(), folder.Architecture))
 		}
 	}
-	run.Shared = newSet(t, shared, folder.Config)
+	run.Shared = newSet(t, shared, folder.Architecture)
 	if m.Inner != nil {
 		inner := spec
 		inner.Trains = m.Inner.Moves
@@ -118,17 +111,14 @@ func TestMethodsMoveWhatTheySay(t *testing.T) {
 					before[name] = x
 				}
 			}
-			moves, moved := m.Trains, Weights(0)
-			if m.Inner != nil {
-				moves |= m.Inner.Moves
-			}
+			moved := Weights(0)
 			for name, x := range run.final(t) {
 				if !slices.Equal(x.Data, before[name].Data) {
 					moved |= groupOf(name)
 				}
 			}
-			if moved != moves {
-				t.Errorf("groups %b moved, want %b", moved, moves)
+			if moved != m.Moves() {
+				t.Errorf("groups %b moved, want %b", moved, m.Moves())
 			}
 		})
 	}
@@ -232,10 +222,7 @@ func TestSymmetricGradient(t *testing.T) {
 	symmetric := lora2
 	symmetric.Symmetric = true
 	a, b := nanoMethod(t, LoRA, symmetric, 2), nanoMethod(t, LoRA, lora2, 2)
-	sites, err := symmetric.Sites(adapters.Linears(models.Forward(loadModel(t, "testdata/nano-roberta").Config, models.Dropout{})))
-	if err != nil {
-		t.Fatal(err)
-	}
+	sites := sitesOf(t, loadModel(t, "testdata/nano-roberta").Architecture, symmetric)
 	for name, x := range adapters.Explicit(sites, a.Own[0].Tensors()) {
 		copy(b.Own[0].params[name].Value, x.Data)
 	}

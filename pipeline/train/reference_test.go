@@ -133,11 +133,16 @@ func newEngine(t *testing.T, spec Spec) *Engine {
 // lora4 is the reference's adapter: rank 4 and alpha 16 on every linear layer of the encoder.
 func lora4(t *testing.T, a models.Architecture) []adapters.Site {
 	t.Helper()
+	return sitesOf(t, a, adapters.LoRA{Rank: 4, Alpha: 16})
+}
+
+func sitesOf(t *testing.T, a models.Architecture, lora adapters.LoRA) []adapters.Site {
+	t.Helper()
 	graph, err := a.Forward(models.Dropout{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sites, err := adapters.LoRA{Rank: 4, Alpha: 16}.Sites(adapters.Linears(graph))
+	sites, err := lora.Sites(adapters.Linears(graph))
 	if err != nil {
 		t.Fatal(err)
 	}
