@@ -68,7 +68,7 @@ func unitOf(t *testing.T, e *Experiment, label string) (*Unit, *Result) {
 
 func TestEveryMethodAndFamily(t *testing.T) {
 	e, ex := runEvery(t, []string{"retrain*", "*→ none*", "adapt sr →*"}) // from one base every family
-	if len(e.Units) != 11+11*7 { // three families with two sizes each, and none
+	if len(e.Units) != 11+11*7 {                                          // three families with two sizes each, and none
 		t.Errorf("%d units", len(e.Units))
 	}
 	t.Run("no adaptation", func(t *testing.T) { unadapted(t, e, ex) })
