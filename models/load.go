@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"metalora/models/exported"
 	"metalora/models/safetensors"
 )
 
@@ -21,6 +22,8 @@ type Folder struct {
 	Tensors      safetensors.Tensors // every parameter of the encoder, and of the head where HasHead; poolers that are there
 	HasHead      bool                // the head is whole
 	Unused       []string            // tensors of the files that the graph has no use for: a language-model head
+	Names        []exported.Name     // of an .onnx file: what each tensor is called there
+	Notes        []string            // what a person should know of how an .onnx file was understood
 }
 
 const (
@@ -28,9 +31,16 @@ const (
 	indexFile   = "model.safetensors.index.json"
 )
 
-// Load reads a model folder: config.json and model.safetensors, or shards with their index. Names of a bare encoder get
-// their prefix. A parameter that is missing or of another shape than the configuration says is an error.
+// Load reads a model: an .onnx file, the folder of a retrained one, or a Hugging Face folder. Such a folder has config.json
+// and model.safetensors, or shards with their index. Names of a bare encoder get their prefix. A parameter that is missing
+// or of another shape than the configuration says is an error.
 func Load(dir string) (*Folder, error) {
+	switch {
+	case IsONNX(dir):
+		return loadExport(dir)
+	case hasGraph(dir):
+		return loadRetrained(dir)
+	}
 	config, err := ReadConfig(filepath.Join(dir, "config.json"))
 	if err != nil {
 		return nil, err
@@ -49,6 +59,16 @@ func Load(dir string) (*Folder, error) {
 
 // ReadArchitecture reads what a model computes and leaves its weights alone.
 func ReadArchitecture(path string) (Architecture, error) {
+	switch {
+	case IsONNX(path):
+		f, err := loadExport(path)
+		if err != nil {
+			return nil, err
+		}
+		return f.Architecture, nil
+	case hasGraph(path):
+		return loadGraph(path)
+	}
 	config, err := ReadConfig(filepath.Join(path, "config.json"))
 	if err != nil {
 		return nil, err

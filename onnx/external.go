@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"metalora/onnx/onnxpb"
@@ -120,4 +121,34 @@ func (d folder) readSpan(s span) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: %w", s.location, err)
 	}
 	return data, nil
+}
+
+// DataFiles lists the files beside an ONNX file that hold data of its initializers, as paths, each once. They are not
+// opened; names that lead out of the folder, which [ReadFile] refuses, are left out.
+func DataFiles(path string) ([]string, error) {
+	files, err := dataFiles(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading ONNX file %s: %w", path, err)
+	}
+	return files, nil
+}
+
+func dataFiles(path string) ([]string, error) {
+	data, err := readBytes(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, t := range p.GetGraph().GetInitializer() {
+		e, err := readExternal(t.ExternalData)
+		file := filepath.Join(filepath.Dir(path), e.location)
+		if err == nil && filepath.IsLocal(e.location) && !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return files, nil
 }

@@ -3,6 +3,7 @@ package onnx
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,5 +93,18 @@ func TestExternalData(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestDataFiles(t *testing.T) {
+	dir := t.TempDir()
+	path := externalModel(t, dir, []string{"location=w.bin"}, []string{"location=./w.bin"}, []string{"location=more/v.bin"}, []string{"location=../out"})
+	files, err := DataFiles(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(dir, "w.bin"), filepath.Join(dir, "more", "v.bin")}
+	if !slices.Equal(files, want) {
+		t.Errorf("%v, want %v", files, want)
 	}
 }

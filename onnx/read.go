@@ -27,6 +27,16 @@ func ReadFile(path string) (*Model, error) {
 }
 
 func readFile(path string) (*Model, error) {
+	data, err := readBytes(path)
+	if err != nil {
+		return nil, err
+	}
+	beside := folder{path: filepath.Dir(path), spans: map[span][]byte{}, taken: map[string]int64{}}
+	return unmarshal(data, beside.read)
+}
+
+// readBytes is a file's content, up to one byte more than an ONNX file can have.
+func readBytes(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -40,11 +50,8 @@ func readFile(path string) (*Model, error) {
 	if info.Mode().IsRegular() && info.Size() <= maxFile {
 		data.Grow(int(info.Size()) + bytes.MinRead) // a model can be large: copy it once
 	}
-	if _, err := data.ReadFrom(io.LimitReader(f, maxFile+1)); err != nil {
-		return nil, err
-	}
-	beside := folder{path: filepath.Dir(path), spans: map[span][]byte{}, taken: map[string]int64{}}
-	return unmarshal(data.Bytes(), beside.read)
+	_, err = data.ReadFrom(io.LimitReader(f, maxFile+1))
+	return data.Bytes(), err
 }
 
 // Unmarshal reads a model from an ONNX file's bytes, which its weights go on to lie in. What it returns satisfies ONNX's form but not yet its rules: see
@@ -58,27 +65,14 @@ func Unmarshal(data []byte) (*Model, error) {
 
 // unmarshal is Unmarshal with a way to get at the data in other files.
 func unmarshal(data []byte, fetch fetch) (*Model, error) {
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("the file is larger than the 2 GB that protobuf allows")
-	}
-	p := &onnxpb.ModelProto{}
-	if err := checkWeight(data); err != nil {
+	p, err := decode(data)
+	if err != nil {
 		return nil, err
-	}
-	data, weights := cutWeights(data)
-	if err := proto.Unmarshal(data, p); err != nil {
-		return nil, fmt.Errorf("decoding protobuf: %w", err)
-	}
-	for i, raw := range weights {
-		if raw != nil {
-			p.Graph.Initializer[i].RawData = raw
-		}
 	}
 	if p.Graph == nil {
 		return nil, errors.New("not an ONNX model: it holds no graph")
 	}
 	m := &Model{IRVersion: p.GetIrVersion(), Producer: p.GetProducerName(), Extra: modelExtra(p)}
-	var err error
 	if m.Opsets, err = readOpsets(p.OpsetImport); err != nil {
 		return nil, err
 	}
@@ -95,6 +89,27 @@ func unmarshal(data []byte, fetch fetch) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// decode decodes a file whose weights stay where they are in data.
+func decode(data []byte) (*onnxpb.ModelProto, error) {
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("the file is larger than the 2 GB that protobuf allows")
+	}
+	if err := checkWeight(data); err != nil {
+		return nil, err
+	}
+	data, weights := cutWeights(data)
+	p := &onnxpb.ModelProto{}
+	if err := proto.Unmarshal(data, p); err != nil {
+		return nil, fmt.Errorf("decoding protobuf: %w", err)
+	}
+	for i, raw := range weights {
+		if raw != nil {
+			p.Graph.Initializer[i].RawData = raw
+		}
+	}
+	return p, nil
 }
 
 func readOpsets(imports []*onnxpb.OperatorSetIdProto) (map[string]int64, error) {

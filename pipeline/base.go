@@ -22,7 +22,7 @@ func loadBase(c *Config, t *tokenize.Tokenizer, seed int) (*models.Folder, error
 		if err != nil {
 			return nil, fault.Input(fmt.Errorf("loading the model: %w", err))
 		}
-		return folder, checkVocabulary(folder.Architecture, t, c.Model.Path)
+		return folder, c.checkBase(folder.Architecture, t)
 	}
 	cfg := initConfig(c, t)
 	if err := errors.Join(cfg.Check(), checkVocabulary(cfg, t, "model.init")); err != nil {
@@ -90,6 +90,15 @@ func (c *Config) checkRanks() error {
 		}
 	}
 	return nil
+}
+
+// checkBase refuses a base that does not go with the tokenizer, or whose graph does not show where the dropout asked for
+// belongs.
+func (c *Config) checkBase(a models.Architecture, t *tokenize.Tokenizer) error {
+	if _, err := a.Forward(c.dropout()); err != nil {
+		return fault.Usage(fmt.Errorf("%s: %w", c.Model.Path, err))
+	}
+	return checkVocabulary(a, t, c.Model.Path)
 }
 
 func checkVocabulary(a models.Architecture, t *tokenize.Tokenizer, where string) error {

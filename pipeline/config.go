@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"metalora/models"
 	"metalora/pipeline/config"
 )
 
@@ -238,6 +239,9 @@ func (c *Config) resolve() {
 	}
 	if m.Tokenizer == "" {
 		m.Tokenizer = m.Path
+		if models.IsONNX(m.Path) {
+			m.Tokenizer = filepath.Dir(m.Path)
+		}
 	}
 	if m.Init != nil && m.Init.Intermediate == 0 {
 		m.Init.Intermediate = 4 * m.Init.Hidden

@@ -88,7 +88,7 @@ func Tune(ctx context.Context, o TuneOptions, p Progress) (*TuneResult, error) {
 	if e.tokenizer, err = tokenize.Load(c.Model.Tokenizer); err != nil {
 		return nil, fault.Input(err)
 	}
-	if err := checkVocabulary(base.Architecture, e.tokenizer, c.Model.Path); err != nil {
+	if err := c.checkBase(base.Architecture, e.tokenizer); err != nil {
 		return nil, err
 	}
 	task, err := tuneTask(c, o)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"metalora/models"
+	"metalora/onnx"
 	"metalora/pipeline/fault"
 )
 
@@ -109,13 +111,17 @@ func fileSum(path string) (string, error) {
 
 // What of a folder counts: the files that weights, configuration and tokenizer are read from, whatever else lies there.
 var (
-	modelFiles     = []string{"config.json", "*.safetensors", "*.safetensors.index.json"}
+	modelFiles     = []string{"config.json", "*.safetensors", "*.safetensors.index.json", "graph.onnx"}
 	tokenizerFiles = []string{"vocab.json", "merges.txt", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
 )
 
 func modelSum(path string) (string, error) {
-	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-		return filesSum([]string{path}) // an .onnx file
+	if models.IsONNX(path) {
+		apart, err := onnx.DataFiles(path)
+		if err != nil {
+			return "", err
+		}
+		return filesSum(append([]string{path}, apart...))
 	}
 	return folderSum(path, modelFiles)
 }

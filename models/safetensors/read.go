@@ -91,7 +91,7 @@ func (f *File) Float32(name string) ([]float32, error) {
 		"F32":  func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) },
 		"F64":  func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) },
 		"BF16": func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) },
-		"F16":  func(b []byte) float32 { return half(binary.LittleEndian.Uint16(b)) },
+		"F16":  func(b []byte) float32 { return Half(binary.LittleEndian.Uint16(b)) },
 	})
 }
 
@@ -137,8 +137,8 @@ func read[T any](f *File, name string, decoders map[string]func([]byte) T) ([]T,
 	return out, nil
 }
 
-// half widens an IEEE 754 binary16 number.
-func half(h uint16) float32 {
+// Half widens an IEEE 754 binary16 number.
+func Half(h uint16) float32 {
 	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
 	switch exponent {
 	case 0: // zero and subnormal: fraction x 2^-24, exact in float32

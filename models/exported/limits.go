@@ -1,0 +1,78 @@
+package exported
+
+import (
+	"slices"
+	"strings"
+
+	"metalora/onnx"
+)
+
+// Limits are what a graph says about what may be fed to it.
+type Limits struct {
+	Vocabulary int // rows of the table that is read by input_ids
+	Segments   int // rows of the table that is read by token_type_ids; 0: the graph does not read them
+	Positions  int // rows of the table of positions; 0: there is none
+	Pad        int // the id that positions skip; -1: none does
+	Words      string
+	Place      string // the weights' names of the tables of words and positions
+}
+
+// Limits reads the bounds off the tables of the graph.
+func (m *Model) Limits() Limits {
+	l := Limits{Pad: -1}
+	x := (&rewriter{model: m.Graph}).index()
+	for _, n := range m.Graph.Graph.Nodes {
+		table, ok := m.Weights[n.Input(0)]
+		if n.Op == "Equal" {
+			l.pad(x, n)
+		}
+		if n.Op != "Gather" || !ok || n.Int("axis", 0) != 0 {
+			continue
+		}
+		switch ids := x.uncast(n.Input(1)); {
+		case ids == inputIDs:
+			l.Words, l.Vocabulary = n.Input(0), table.Shape[0]
+		case ids == tokenTypes:
+			l.Segments = table.Shape[0]
+		case strings.Contains(n.Input(0), "position"):
+			l.Place, l.Positions = n.Input(0), table.Shape[0]
+		}
+	}
+	return l
+}
+
+// pad notes the id that input_ids are compared with, if positions are counted by the comparison.
+func (l *Limits) pad(x *index, n *onnx.Node) {
+	id, ok := other(n, inputIDs)
+	t := x.constants[id]
+	if !ok || t == nil || t.Type != onnx.Int64 || len(t.Raw) != 8 {
+		return
+	}
+	counts := slices.ContainsFunc(x.readers[n.Output(0)], func(n *onnx.Node) bool { return n.Op == "Not" || n.Op == "Cast" })
+	for _, sum := range x.makers {
+		if counts && sum.Op == "CumSum" {
+			l.Pad = int(ints(t)[0])
+		}
+	}
+}
+
+// Head names the weights behind the row's one vector: those of the classification head and of a pooler. Everything before
+// has a vector for each token.
+func (m *Model) Head() (map[string]bool, error) {
+	info, err := onnx.Infer(m.Graph)
+	if err != nil {
+		return nil, err
+	}
+	head := map[string]bool{}
+	for _, n := range m.Graph.Graph.Nodes {
+		shape := info[n.Output(0)].Shape
+		for _, v := range n.Inputs {
+			if _, ok := m.Weights[v]; ok {
+				inRow := len(shape) == 2 && shape[0].Name == "rows" && shape[1].Size >= 0
+				before, seen := head[v]
+				head[v] = inRow && (before || !seen)
+			}
+		}
+	}
+	return head, nil
+}
