@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed demo.yaml
 var Demo []byte
+
+// Linear is the study of `metalora linear`: the paper's, with every value.
+//
+//go:embed linear.yaml
+var Linear []byte

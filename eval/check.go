@@ -35,11 +35,17 @@ func CheckReport(html []byte) []string {
 			problems = append(problems, "section "+id+" is empty")
 		}
 	}
-	if !strings.HasPrefix(text, "<!DOCTYPE html>") || !strings.HasSuffix(strings.TrimSpace(text), "</html>") {
-		problems = append(problems, "page does not run from <!DOCTYPE html> to </html>")
-	}
 	if results, _ := section(text, "results"); strings.Contains(results, "<table") && !strings.Contains(results, "<svg") {
 		problems = append(problems, "results have no figure")
+	}
+	return append(problems, checkPage(text)...)
+}
+
+// checkPage lists what keeps any page from being whole, whichever sections it has.
+func checkPage(text string) []string {
+	var problems []string
+	if !strings.HasPrefix(text, "<!DOCTYPE html>") || !strings.HasSuffix(strings.TrimSpace(text), "</html>") {
+		problems = append(problems, "page does not run from <!DOCTYPE html> to </html>")
 	}
 	problems = append(problems, checkFigures(text)...)
 	for _, found := range external.FindAllString(markup(text), -1) {

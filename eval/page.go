@@ -7,10 +7,19 @@ import (
 	"html/template"
 )
 
-//go:embed report.html
-var pageSource string
+var (
+	//go:embed parts.html
+	partsSource string // what every page is made of: style, table, figure
+	//go:embed report.html
+	pageSource string
 
-var page = template.Must(template.New("report").Parse(pageSource))
+	page = templateOf(pageSource)
+)
+
+// templateOf is a page's template that may use the parts.
+func templateOf(source string) *template.Template {
+	return template.Must(template.Must(template.New("page").Parse(partsSource)).Parse(source))
+}
 
 // pageData is what the template shows.
 type pageData struct {
@@ -41,18 +50,23 @@ func (s *Study) HTML() ([]byte, error) {
 	data := pageData{Study: s, Answer: s.Answer(), Cautions: s.Cautions(), Durations: s.Durations()}
 	data.place(s.Summary())
 	for _, f := range s.Figures() {
-		svg, err := f.Chart.Inline(f.Chart.Title + ". " + f.Chart.Subtitle)
+		drawn, err := f.inline()
 		if err != nil {
-			return nil, fmt.Errorf("drawing figure %s: %w", f.Name, err)
+			return nil, err
 		}
-		// The chart escapes the texts in its drawing, so the markup is ours alone.
-		data.show(pageFigure{Name: f.Name, Caption: f.Caption, SVG: template.HTML(svg)})
+		data.show(drawn)
 	}
-	var b bytes.Buffer
-	if err := page.Execute(&b, data); err != nil {
-		return nil, fmt.Errorf("filling the report's page: %w", err)
+	return fill(page, data)
+}
+
+// inline draws a figure for a page.
+func (f Figure) inline() (pageFigure, error) {
+	svg, err := f.Chart.Inline(f.Chart.Title + ". " + f.Chart.Subtitle)
+	if err != nil {
+		return pageFigure{}, fmt.Errorf("drawing figure %s: %w", f.Name, err)
 	}
-	return b.Bytes(), nil
+	// The chart escapes the texts in its drawing, so the markup is ours alone.
+	return pageFigure{Name: f.Name, Caption: f.Caption, SVG: template.HTML(svg)}, nil
 }
 
 // place puts each table into its section.

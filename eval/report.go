@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,15 +31,15 @@ func (s *Study) WriteReport(dir string) error {
 	if problems := CheckReport(html); len(problems) > 0 {
 		return fmt.Errorf("making report %s: page is not whole: %s", dir, strings.Join(problems, "; "))
 	}
+	return publish(dir, files, html)
+}
+
+// publish writes a report's files and, last, its page.
+func publish(dir string, files map[string][]byte, html []byte) error {
 	if err := os.MkdirAll(filepath.Join(dir, "figures"), 0o777); err != nil {
 		return fmt.Errorf("making report %s: %w", dir, err)
 	}
-	names := make([]string, 0, len(files))
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := writeWhole(filepath.Join(dir, filepath.FromSlash(name)), files[name]); err != nil {
 			return fmt.Errorf("writing report %s: %w", dir, err)
 		}
@@ -70,16 +71,8 @@ func (s *Study) files() (map[string][]byte, error) {
 	if _, some := files["summary.csv"]; !some {
 		files["summary.csv"] = nil
 	}
-	for _, f := range s.Figures() {
-		png, err := f.Chart.PNG()
-		if err != nil {
-			return nil, err
-		}
-		svg, err := f.Chart.SVG()
-		if err != nil {
-			return nil, err
-		}
-		files["figures/"+f.Name+".png"], files["figures/"+f.Name+".svg"] = png, svg
+	if err := drawAll(files, s.Figures()); err != nil {
+		return nil, err
 	}
 	var text bytes.Buffer
 	if err := s.writeSummary(&text, tables); err != nil {
@@ -89,6 +82,22 @@ func (s *Study) files() (map[string][]byte, error) {
 	data, err := s.summaryJSON(tables)
 	files["summary.json"] = data
 	return files, err
+}
+
+// drawAll adds figures/NAME.png and .svg of each figure.
+func drawAll(files map[string][]byte, figures []Figure) error {
+	for _, f := range figures {
+		png, err := f.Chart.PNG()
+		if err != nil {
+			return err
+		}
+		svg, err := f.Chart.SVG()
+		if err != nil {
+			return err
+		}
+		files["figures/"+f.Name+".png"], files["figures/"+f.Name+".svg"] = png, svg
+	}
+	return nil
 }
 
 // summaryJSON is the report for programs; undefined numbers are null.

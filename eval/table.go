@@ -29,6 +29,15 @@ func Number(v float64, digits int) Cell {
 	return Cell{Text: strconv.FormatFloat(v, 'f', digits, 64), Number: v, Numeric: true}
 }
 
+// Digits is a cell that shows v with that many significant digits, for numbers of many sizes.
+func Digits(v float64, digits int) Cell {
+	c := Number(v, 0)
+	if c.Text != "–" {
+		c.Text = strconv.FormatFloat(v, 'g', digits, 64)
+	}
+	return c
+}
+
 // Count is a cell of a whole number, thousands apart by a thin gap in text.
 func Count(n int) Cell { return Cell{Text: grouped(n), Number: float64(n), Numeric: true} }
 

@@ -43,6 +43,9 @@ func TestConfigsThatComeAlong(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
+		if strings.HasPrefix(filepath.Base(file), "linear") {
+			continue // package linear's own test reads those
+		}
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			c, err := Load(file, nil)
 			if err != nil {

@@ -18,6 +18,10 @@ func (a Axis) fit(axis *plot.Axis, values []float64) {
 		axis.Tick.Length = 3 // keeps the names off the axis
 		return
 	}
+	if a.Log {
+		a.fitLog(axis, values)
+		return
+	}
 	low, high := bounds(values)
 	if !math.IsNaN(a.Min) {
 		low = a.Min
@@ -40,6 +44,77 @@ func (a Axis) fit(axis *plot.Axis, values []float64) {
 	}
 	axis.Min, axis.Max = low, high
 	axis.Tick.Marker = steps(step)
+}
+
+// fitLog sets the ends of a logarithmic axis to the given ones, or to the values with a little room.
+func (a Axis) fitLog(axis *plot.Axis, values []float64) {
+	var positive []float64
+	for _, v := range values {
+		if v > 0 {
+			positive = append(positive, v)
+		}
+	}
+	low, high := bounds(positive)
+	if low == 0 {
+		low = 0.1 // there is no value
+	}
+	room := math.Pow(high/low, 0.04) * 1.05
+	if high < 2*low {
+		room = 2 // else no mark falls into the range
+	}
+	low, high = low/room, high*room
+	if !math.IsNaN(a.Min) {
+		low = a.Min
+	}
+	if !math.IsNaN(a.Max) {
+		high = a.Max
+	}
+	axis.Min, axis.Max = low, high
+	axis.Scale, axis.Tick.Marker = logScale{}, powers{}
+}
+
+// logScale maps an axis' range to 0…1 by logarithms; what is not above zero is nowhere.
+type logScale struct{}
+
+// Normalize implements plot.Normalizer.
+func (logScale) Normalize(low, high, x float64) float64 {
+	return (math.Log(x) - math.Log(low)) / (math.Log(high) - math.Log(low))
+}
+
+// powers marks the powers of ten, at most about six of them, and 2 and 5 times them where there are few.
+type powers struct{}
+
+// Ticks implements plot.Ticker.
+func (powers) Ticks(low, high float64) []plot.Tick {
+	first, last := int(math.Ceil(math.Log10(low)-1e-9)), int(math.Floor(math.Log10(high)+1e-9))
+	factors := []float64{1}
+	if last-first < 2 {
+		factors = []float64{1, 2, 5}
+	}
+	stride := (last-first)/6 + 1
+	var ticks []plot.Tick
+	for power := first - 1; power <= last; power++ {
+		for _, factor := range factors {
+			v := factor * math.Pow10(power)
+			if v < low*(1-1e-9) || v > high*(1+1e-9) {
+				continue
+			}
+			t := plot.Tick{Value: v}
+			if (last-power)%stride == 0 {
+				t.Label = powerOfTen(factor, power)
+			}
+			ticks = append(ticks, t)
+		}
+	}
+	return ticks
+}
+
+// powerOfTen writes a multiple of a small power out and others with an exponent.
+func powerOfTen(factor float64, power int) string {
+	if power >= -3 && power <= 5 {
+		return strconv.FormatFloat(factor*math.Pow10(power), 'f', max(0, -power), 64)
+	}
+	return strconv.FormatFloat(factor, 'f', 0, 64) + "e" + strconv.Itoa(power)
 }
 
 // bounds of the finite values; 0 and 1 of none.

@@ -32,6 +32,7 @@ type Axis struct {
 	Min, Max float64
 	Labels   []string
 	Whole    bool // counts: no marks between whole numbers
+	Log      bool // powers of ten at equal distances; values that are not above zero are left out
 }
 
 // Chart is a figure being put together. Its zero value is no chart: use New.

@@ -31,7 +31,11 @@ func drawings() map[string]*chart.Chart {
 	intervals.Intervals("", 2, []chart.Point{{0, 1, -1, 3}, {1, nan, nan, nan}}, []chart.Point{chart.At(0, 2), chart.At(1, nan)})
 	intervals.Level("none", 0, true)
 	intervals.Level("unknown", nan, true)
-	return map[string]*chart.Chart{"lines": lines, "bars": bars, "intervals": intervals, "empty": chart.New("", "", "", "")}
+	logs := chart.New("Logarithms", "", "samples", "error")
+	logs.X.Log, logs.Y.Log = true, true
+	logs.Line("a", 0, []chart.Point{{10, 1e-5, 0, 1e-4}, {100, 3, 2, 4}, {1000, 0, nan, nan}, {10000, 50, 40, 60}})
+	logs.Dots("b", 1, []chart.Point{chart.At(20, 7), chart.At(30, -1), chart.At(40, nan)})
+	return map[string]*chart.Chart{"logarithms": logs, "lines": lines, "bars": bars, "intervals": intervals, "empty": chart.New("", "", "", "")}
 }
 
 func TestRenderIsWholeAndRepeats(t *testing.T) {
@@ -119,18 +123,22 @@ func TestEmpty(t *testing.T) {
 // TestTicks reads the axis' numbers out of the drawing.
 func TestTicks(t *testing.T) {
 	for _, c := range []struct {
-		low, high float64
-		whole     bool
-		want      []string
+		low, high  float64
+		whole, log bool
+		want       []string
 	}{
-		{0, 47, false, []string{"0", "10", "20", "30", "40", "50"}},
-		{0, 2, true, []string{"0", "1", "2"}},
-		{0, 2, false, []string{"0.0", "0.5", "1.0", "1.5", "2.0"}},
-		{-0.03, 0.03, false, []string{"-0.03", "-0.02", "-0.01", "0.00", "0.01", "0.02", "0.03"}},
-		{5, 5, true, []string{"4", "5", "6"}},
+		{0, 47, false, false, []string{"0", "10", "20", "30", "40", "50"}},
+		{0, 2, true, false, []string{"0", "1", "2"}},
+		{0, 2, false, false, []string{"0.0", "0.5", "1.0", "1.5", "2.0"}},
+		{-0.03, 0.03, false, false, []string{"-0.03", "-0.02", "-0.01", "0.00", "0.01", "0.02", "0.03"}},
+		{5, 5, true, false, []string{"4", "5", "6"}},
+		{1, 1e4, false, true, []string{"1", "10", "100", "1000", "10000"}},
+		{1e-6, 1e7, false, true, []string{"1e-5", "0.01", "10", "10000", "1e7"}},
+		{5, 20, false, true, []string{"5", "10", "20"}},
+		{0, 3, false, true, []string{"2", "5"}},
 	} {
 		p := chart.New("", "", "", "")
-		p.X.Whole = c.whole
+		p.X.Whole, p.X.Log = c.whole, c.log
 		p.Y.Labels = []string{"row"}
 		p.Intervals("", 0, []chart.Point{chart.At(0, c.low), chart.At(0, c.high)}, nil)
 		svg, err := p.SVG()

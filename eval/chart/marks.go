@@ -51,17 +51,20 @@ func (l line) extent() (x, y []float64) {
 	return x, y
 }
 
-// Plot implements plot.Plotter. A point without a finite value interrupts the line.
+// placed says whether a value has a place: it is finite, and above zero on a logarithmic axis.
+func placed(at vg.Point) bool { return len(finite([]float64{float64(at.X), float64(at.Y)})) == 2 }
+
+// Plot implements plot.Plotter. A point without a place interrupts the line.
 func (l line) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	var path []vg.Point
 	for _, q := range l.points {
-		if len(finite([]float64{q.X, q.Y})) < 2 {
+		at := vg.Point{X: x(q.X), Y: y(q.Y)}
+		if !placed(at) {
 			l.stroke(c, path)
 			path = nil
 			continue
 		}
-		at := vg.Point{X: x(q.X), Y: y(q.Y)}
 		path = append(path, at)
 		if len(l.points) <= fewPoints {
 			c.DrawGlyph(glyphOf(l.series, 2.6), at)
@@ -90,11 +93,12 @@ func (b band) Plot(c draw.Canvas, p *plot.Plot) {
 		low, high = nil, nil
 	}
 	for _, q := range b.points {
-		if len(finite([]float64{q.X, q.Low, q.High})) < 3 {
+		from, to := vg.Point{X: x(q.X), Y: y(q.Low)}, vg.Point{X: x(q.X), Y: y(q.High)}
+		if !placed(from) || !placed(to) {
 			fill()
 			continue
 		}
-		low, high = append(low, vg.Point{X: x(q.X), Y: y(q.Low)}), append(high, vg.Point{X: x(q.X), Y: y(q.High)})
+		low, high = append(low, from), append(high, to)
 	}
 	fill()
 }
@@ -105,6 +109,26 @@ func reversed(points []vg.Point) []vg.Point {
 		back[len(points)-1-i] = p
 	}
 	return back
+}
+
+// Dots draws single observations, a small glyph each.
+func (c *Chart) Dots(name string, series int, points []Point) {
+	c.marks = append(c.marks, dots{line{points, series}})
+	c.name(name, glyphThumb(series, false))
+}
+
+type dots struct{ line }
+
+// Plot implements plot.Plotter.
+func (d dots) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	glyph := glyphOf(d.series, 2)
+	glyph.Color = fade(colourOf(d.series), 0x90)
+	for _, q := range d.points {
+		if at := (vg.Point{X: x(q.X), Y: y(q.Y)}); placed(at) {
+			c.DrawGlyph(glyph, at)
+		}
+	}
 }
 
 type bars struct {

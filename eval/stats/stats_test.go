@@ -214,3 +214,31 @@ func TestBootstrap(t *testing.T) {
 	check(t, "empty task", stats.Bootstrap([][]stats.Cluster{clusters, nil}, 0.95, 100, rng.New(1)), nan)
 	check(t, "dialogue without turns", stats.Bootstrap([][]stats.Cluster{{{0, 0}, {1, 2}}}, 0.95, 100, rng.New(1)), nan)
 }
+
+// TestFitLine: scipy's linregress(x, y), and stderr * t.ppf(.975, 5) around its slope.
+func TestFitLine(t *testing.T) {
+	check(t, "scipy's numbers", stats.FitLine(x, y, 0.95), stats.Line{N: 7, Intercept: 14.942800504791357, Slope: 0.60373129713306,
+		Interval: stats.Interval{Low: 0.19863628238767966, High: 1.0088263118784402}})
+	nan := math.NaN()
+	none := stats.Interval{Low: nan, High: nan}
+	check(t, "two points", stats.FitLine([]float64{1, 3}, []float64{2, 8}, 0.95), stats.Line{N: 2, Intercept: -1, Slope: 3, Interval: none})
+	check(t, "one point", stats.FitLine([]float64{1}, []float64{2}, 0.95), stats.Line{N: 1, Intercept: nan, Slope: nan, Interval: none})
+}
+
+// TestShareInterval: scipy's binomtest(k, n).proportion_ci(.95, "exact").
+func TestShareInterval(t *testing.T) {
+	for _, c := range []struct {
+		k, n int
+		want stats.Interval
+	}{
+		{0, 1000, stats.Interval{Low: 0, High: 0.003682083896639526}},
+		{3, 1000, stats.Interval{Low: 0.0006190999316499173, High: 0.008742023238657654}},
+		{45, 1000, stats.Interval{Low: 0.033009625431148736, High: 0.05975283269341042}},
+		{20, 20, stats.Interval{Low: 0.8315665290169145, High: 1}},
+		{5, 10, stats.Interval{Low: 0.1870860284474045, High: 0.8129139715525955}},
+		{1, 0, stats.Interval{Low: math.NaN(), High: math.NaN()}},
+		{3, 2, stats.Interval{Low: math.NaN(), High: math.NaN()}},
+	} {
+		check(t, "interval", stats.ShareInterval(c.k, c.n, 0.95), c.want)
+	}
+}
