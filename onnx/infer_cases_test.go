@@ -180,6 +180,47 @@ var layoutCases = []inferCase{
 	{"Pad some axes", func(b *Builder) string { return on(b, "Pad", in(b, "n", 3), b.Ints(0, 1), "", b.Ints(-1)) }, "float [n 4]"},
 }
 
+var blockCases = []inferCase{
+	{"DepthToSpace", func(b *Builder) string {
+		return b.Op("DepthToSpace", []string{in(b, "n", 8, "m", 3)}, IntAttr("blocksize", 2))
+	}, "float [n 2 2*m 6]"},
+	{"SpaceToDepth", func(b *Builder) string {
+		return b.Op("SpaceToDepth", []string{in(b, "n", 2, 6, 4)}, IntAttr("blocksize", 2))
+	}, "float [n 8 3 2]"},
+	{"CenterCropPad", func(b *Builder) string {
+		return b.Op("CenterCropPad", []string{in(b, "n", 2, 6), b.Ints(3, 4)}, IntsAttr("axes", -1, 1))
+	}, "float [n 4 3]"},
+	{"CenterCropPad all", func(b *Builder) string { return on(b, "CenterCropPad", in(b, "n", 2), b.Ints(3, 4)) }, "float [3 4]"},
+	{"Compress", func(b *Builder) string {
+		return b.Op("Compress", []string{in(b, "n", 2), b.Input("c", Bool, "n")}, IntAttr("axis", 0))
+	}, "float [? 2]"},
+	{"Compress all", func(b *Builder) string { return on(b, "Compress", in(b, "n", 2), b.Input("c", Bool, "n")) }, "float [?]"},
+	{"Einsum", einsumOf("bhqd,bhkd->bhqk", Dims("rows", 2, "n", 4), Dims("rows", 2, "m", 4)), "float [rows 2 n m]"},
+	{"Einsum without a result", einsumOf("ij,jk", Dims("n", 3), Dims(3, "m")), "float [n m]"},
+	{"Einsum to a number", einsumOf("i,i->", Dims("n"), Dims("n")), "float []"},
+	{"Einsum with an ellipsis", einsumOf("...ij,...jk->...ik", Dims("rows", 2, 3), Dims("rows", 3, 4)), "float [rows 2 4]"},
+	{"Det", func(b *Builder) string { return on(b, "Det", in(b, "n", 3, 3)) }, "float [n]"},
+	{"Det of one", func(b *Builder) string { return on(b, "Det", in(b, 3, 3)) }, "float []"},
+	{"loss", func(b *Builder) string { return on(b, "SoftmaxCrossEntropyLoss", in(b, "n", 3), ints(b, "n")) }, "float []"},
+	{"losses", func(b *Builder) string {
+		return b.Op("NegativeLogLikelihoodLoss", []string{in(b, "n", 3, 2), ints(b, "n", 2)}, StringAttr("reduction", "none"))
+	}, "float [n 2]"},
+	{"log-probabilities", func(b *Builder) string {
+		return b.Node("", "SoftmaxCrossEntropyLoss", []string{in(b, "n", 3), ints(b, "n")}, 2)[1]
+	}, "float [n 3]"},
+}
+
+// einsumOf contracts operands.
+func einsumOf(equation string, operands ...Shape) func(*Builder) string {
+	return func(b *Builder) string {
+		var inputs []string
+		for _, s := range operands {
+			inputs = append(inputs, in(b, dims(s)...))
+		}
+		return b.Op("Einsum", inputs, StringAttr("equation", equation))
+	}
+}
+
 var selectCases = []inferCase{
 	{"Concat", func(b *Builder) string {
 		return b.Op("Concat", []string{in(b, "n", 3), in(b, "m", 3), in(b, 1, Dim{Size: -1})}, IntAttr("axis", 0))

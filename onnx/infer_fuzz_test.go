@@ -83,7 +83,7 @@ func (d *drawing) node(op operator, place int) *Node {
 		n.Outputs = append(n.Outputs, fmt.Sprintf("y%d_%d", place, i))
 	}
 	d.values = append(d.values, n.Outputs...)
-	for _, name := range []string{"axis", "keepdims", "start", "end", "to", "batch_dims", "transA", "transB", "noop_with_empty_axes"} {
+	for _, name := range []string{"axis", "keepdims", "start", "end", "to", "batch_dims", "transA", "transB", "noop_with_empty_axes", "blocksize"} {
 		if d.below(3) == 0 {
 			n.Attrs = append(n.Attrs, IntAttr(name, d.integer()))
 		}
@@ -92,6 +92,9 @@ func (d *drawing) node(op operator, place int) *Node {
 		if d.below(6) == 0 {
 			n.Attrs = append(n.Attrs, IntsAttr(name, d.integers()...))
 		}
+	}
+	if d.below(3) == 0 {
+		n.Attrs = append(n.Attrs, StringAttr("equation", []string{"ij,jk->ik", "...i,i", "ii", "->", "...", "i...j,..."}[d.below(6)]))
 	}
 	return n
 }

@@ -13,6 +13,7 @@ var shapeRules = map[operator]shapeRule{
 	{"", "Identity"}: identity, {"", "Neg"}: negate,
 
 	{"", "MatMul"}: matMul, {"", "MatMulInteger"}: matMul, {"", "Gemm"}: gemm,
+	{"", "Einsum"}: einsum, {"", "Det"}: det, {"", "NegativeLogLikelihoodLoss"}: loss, {"", "SoftmaxCrossEntropyLoss"}: loss,
 
 	{"", "Reshape"}: reshape, {"", "Flatten"}: flatten, {"", "Transpose"}: transpose,
 	{"", "Squeeze"}: squeeze, {"", "Unsqueeze"}: unsqueeze,
@@ -22,6 +23,8 @@ var shapeRules = map[operator]shapeRule{
 	{"", "Gather"}: gather, {"", "GatherElements"}: gatherElements, {"", "GatherND"}: gatherND,
 	{"", "ScatterElements"}: sameAsFirst, {"", "ScatterND"}: sameAsFirst, {"", "Scatter"}: sameAsFirst,
 	{"", "TopK"}: topK, {"", "OneHot"}: oneHot, {"", "NonZero"}: nonZero,
+	{"", "TensorScatter"}: sameAsFirst, {"", "Compress"}: compress,
+	{"", "DepthToSpace"}: depthToSpace, {"", "SpaceToDepth"}: spaceToDepth, {"", "CenterCropPad"}: centerCropPad,
 
 	{"", "Constant"}: constantNode, {"", "ConstantOfShape"}: constantOfShape, {"", "Range"}: rangeNode,
 	{"", "Shape"}: shapeNode, {"", "Size"}: sizeNode, {"", "EyeLike"}: likeFirst,
@@ -37,8 +40,8 @@ var shapeRules = map[operator]shapeRule{
 	{"", "GlobalAveragePool"}: globalPool, {"", "GlobalMaxPool"}: globalPool, {"", "GlobalLpPool"}: globalPool,
 	{"", "Resize"}: resize, {"", "GridSample"}: gridSample, {"", "AffineGrid"}: affineGrid, {"", "RoiAlign"}: roiAlign,
 
-	{microsoft, "FusedConv"}:   conv,
-	{microsoft, "FusedMatMul"}: matMul, {microsoft, "FusedGemm"}: gemm,
+	{microsoft, "FusedConv"}: conv,
+	{microsoft, "Inverse"}:   sameAsFirst, {microsoft, "FusedMatMul"}: matMul, {microsoft, "FusedGemm"}: gemm,
 	{microsoft, "SkipLayerNormalization"}: skipLayerNorm, {microsoft, "SkipSimplifiedLayerNormalization"}: skipLayerNorm,
 	{microsoft, "EmbedLayerNormalization"}: embedLayerNorm,
 	{microsoft, "Attention"}:               attention, {microsoft, "MultiHeadAttention"}: multiHeadAttention,
@@ -51,7 +54,7 @@ func init() {
 		ops    []string
 	}{
 		{sameAsFirst, "", []string{
-			"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu", "Clip", "Cos", "Cosh", "CumSum",
+			"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu", "Clip", "Cos", "Cosh", "CumProd", "CumSum",
 			"Elu", "Erf", "Exp", "Floor", "Gelu", "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax",
 			"InstanceNormalization", "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "MeanVarianceNormalization", "Mish",
 			"RMSNormalization", "Reciprocal", "Relu", "ReverseSequence", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh",

@@ -35,7 +35,7 @@ type inferCase struct {
 }
 
 func inferCases() []inferCase {
-	return slices.Concat(elementwiseCases, matMulCases, layoutCases, selectCases, valuesCases)
+	return slices.Concat(elementwiseCases, matMulCases, layoutCases, blockCases, selectCases, valuesCases)
 }
 
 // model builds the case's graph, whose output is the value that is looked at.
@@ -99,6 +99,12 @@ var conflicts = []struct {
 	{"LayerNormalization", func(b *Builder) string { return on(b, "LayerNormalization", in(b, 2, 4), in(b, 3)) }, "[3]"},
 	{"Range without end", func(b *Builder) string { return on(b, "Range", b.Int(0), b.Int(1), b.Int(0)) }, "step"},
 	{"Constant without value", func(b *Builder) string { return b.Op("Constant", nil) }, "no value"},
+	{"Einsum's operands", einsumOf("ij,jk", Dims(2, 3)), "2 operands"},
+	{"Einsum's labels", einsumOf("ij,jk", Dims(2, 3), Dims(4, 5)), "label j"},
+	{"Einsum's ranks", einsumOf("ij", Dims(2, 3, 4)), "is not"},
+	{"Det", func(b *Builder) string { return on(b, "Det", in(b, 2, 3)) }, "not square"},
+	{"blocks of nothing", func(b *Builder) string { return on(b, "DepthToSpace", in(b, 1, 4, 1, 1)) }, "size 0"},
+	{"CenterCropPad", func(b *Builder) string { return on(b, "CenterCropPad", in(b, 2, 3), b.Ints(3)) }, "1 sizes"},
 	{"dangling input", func(b *Builder) string { return on(b, "Relu", "nowhere") }, "nowhere"},
 }
 

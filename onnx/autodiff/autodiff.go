@@ -17,8 +17,9 @@ import (
 	"metalora/onnx"
 )
 
-// minOpset is the oldest operator set in which ReduceSum, Squeeze, Unsqueeze and Softmax mean what the rules take them to.
-const minOpset = 13
+// minOpset is the oldest operator set that is differentiated. The rules are written for 13 and later: an older model is
+// lifted first.
+const minOpset = 11
 
 // What stands before the name of a value in the names of the outputs with its gradient and the ids of its rows.
 const (
@@ -87,13 +88,17 @@ func (u *Unsupported) Error() string {
 // Wrt. The outputs of m stay, the model m itself is not touched. Only what the gradients need is added; a value that Of
 // does not depend on has zeros for gradient. Integers and booleans carry no gradient: a way through them counts as none.
 //
-// The operator set stays unless a rule needs a newer one (adding up at indices: 16). An error is about the request, a
-// [*RequestError], or the model; where nodes lack a rule it is an [*Unsupported] with all of them.
+// The operator set stays unless a gradient needs a newer one (all of them: 13; adding up at indices: 16). An error is
+// about the request, a [*RequestError], or the model; where nodes lack a rule it is an [*Unsupported] with all of them.
 func Differentiate(m *onnx.Model, r Request) (*onnx.Model, []Gradient, error) {
 	if v := m.Opsets[""]; v < minOpset {
-		return nil, nil, fmt.Errorf("differentiating a model of opset %d: %d is the oldest that gradients can be written in", v, minOpset)
+		return nil, nil, fmt.Errorf("differentiating a model of opset %d: %d is the oldest that is differentiated", v, minOpset)
 	}
 	if err := m.Check(); err != nil {
+		return nil, nil, fmt.Errorf("differentiating %q: %w", r.Of, err)
+	}
+	m, err := onnx.Lift13(m)
+	if err != nil {
 		return nil, nil, fmt.Errorf("differentiating %q: %w", r.Of, err)
 	}
 	b, err := prepare(m.Clone(), r)

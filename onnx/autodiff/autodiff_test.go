@@ -28,11 +28,11 @@ func TestUnsupportedListsEveryNode(t *testing.T) {
 	m, b := graph("x")
 	b.Graph.Nodes = append(b.Graph.Nodes,
 		&onnx.Node{Name: "first", Op: "Mystery", Domain: "com.example", Inputs: []string{"x"}, Outputs: []string{"a"}},
-		&onnx.Node{Name: "second", Op: "Det", Inputs: []string{"a"}, Outputs: []string{"b"}},
+		&onnx.Node{Name: "second", Op: "Unique", Inputs: []string{"a"}, Outputs: []string{"b"}},
 		&onnx.Node{Name: "aside", Op: "Mystery", Domain: "com.example", Inputs: []string{"x"}, Outputs: []string{"c"}},
-		&onnx.Node{Name: "third", Op: "Pad", Inputs: []string{"b", "pads"}, Outputs: []string{"d"}, Attrs: []onnx.Attr{onnx.StringAttr("mode", "reflect")}},
-		&onnx.Node{Op: "Bernoulli", Inputs: []string{"d"}, Outputs: []string{"e"}})
-	b.Graph.Initializers = append(b.Graph.Initializers, &onnx.Tensor{Name: "pads", Type: onnx.Int64, Dims: []int64{2}, Raw: make([]byte, 16)})
+		&onnx.Node{Name: "third", Op: "Dropout", Inputs: []string{"b", "", "training"}, Outputs: []string{"d"}},
+		&onnx.Node{Op: "DFT", Inputs: []string{"d"}, Outputs: []string{"e"}})
+	b.Graph.Initializers = append(b.Graph.Initializers, &onnx.Tensor{Name: "training", Type: onnx.Bool, Raw: []byte{1}})
 	m.Opsets["com.example"] = 1
 	b.Output("e", onnx.Float)
 
@@ -42,9 +42,9 @@ func TestUnsupportedListsEveryNode(t *testing.T) {
 		t.Fatalf("error %v, want *Unsupported", err)
 	}
 	want := []Blocker{
-		{"e", "Bernoulli", "", "there is no rule for this operator"},
-		{"third", "Pad", "", "there is no rule for mode reflect"},
-		{"second", "Det", "", "there is no rule for this operator"},
+		{"e", "DFT", "", "signal transforms are not differentiated"},
+		{"third", "Dropout", "", "in training mode it draws its own mask"},
+		{"second", "Unique", "", "which elements it leaves depends on their values"},
 		{"first", "Mystery", "com.example", "there is no rule for this operator"},
 	}
 	if d := cmp.Diff(want, u.Blockers); d != "" {
@@ -61,7 +61,7 @@ func TestUnsupportedListsEveryNode(t *testing.T) {
 func TestDeadBranchesAddNothing(t *testing.T) {
 	m, b := graph("x", "frozen", "dead")
 	y := b.Op("Mul", []string{"x", "frozen"})
-	b.Named("side", "Det", []string{"dead"})
+	b.Named("side", "Unique", []string{"dead"})
 	b.Named("loss", "ReduceSum", []string{y})
 	b.Output("loss", onnx.Float, 1, 1)
 	b.Output("side", onnx.Float)
@@ -138,7 +138,7 @@ func TestRefusals(t *testing.T) {
 	b.Named("loss", "ReduceSum", []string{b.Op("Mul", []string{y, b.Op("ReduceSum", []string{"x"})})})
 	b.Output("loss", onnx.Float)
 	old := m.Clone()
-	old.Opsets[""] = 12
+	old.Opsets[""] = 10
 	for _, c := range []struct {
 		name string
 		m    *onnx.Model
@@ -156,7 +156,7 @@ func TestRefusals(t *testing.T) {
 		{"rows not asked for", m, Request{Of: "loss", Rows: []string{"x"}}, "not asked for"},
 		{"rows of a vector", m, Request{Of: "loss", Wrt: []string{"taken"}, Rows: []string{"taken"}}, `"taken"`},
 		{"rows read otherwise", m, Request{Of: "loss", Wrt: []string{"x"}, Rows: []string{"x"}}, `ReduceSum): it reads "x" other than by Gather`},
-		{"old operators", old, Request{Of: "loss", Wrt: []string{"x"}}, "opset 12"},
+		{"old operators", old, Request{Of: "loss", Wrt: []string{"x"}}, "opset 10"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := Differentiate(c.m, c.r)
@@ -186,5 +186,28 @@ func TestOpset(t *testing.T) {
 		if got := d.Opsets[""]; got != want || m.Opsets[""] != 13 {
 			t.Errorf("%s: opset %d, want %d; the model's own is %d", op, got, want, m.Opsets[""])
 		}
+	}
+}
+
+// RoiAlign samples where it did, also in the operator set that changed its default.
+func TestLiftKeepsRoiAlign(t *testing.T) {
+	m, b := graph("x")
+	b.Input("image", onnx.Float, 1, 1, 4, 4)
+	b.Input("regions", onnx.Float, 1, 4)
+	aligned := b.Op("RoiAlign", []string{"image", "regions", b.Ints(0)})
+	gathered := b.Op("Gather", []string{"x", b.Ints(1, 1)})
+	b.Named("y", "Mul", []string{b.Op("ReduceSum", []string{aligned}), b.Op("ReduceSum", []string{gathered})})
+	b.Output("y", onnx.Float, 1, 1, 1, 1)
+	m.Opsets[""] = 13
+	d, _, err := Differentiate(m, Request{Of: "y", Wrt: []string{"x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	feeds := map[string]array{"x": matrix(1, 2, -1, 0.5, 0, 3), "regions": {dims(1, 4), []float64{0.3, 0.6, 2.9, 2.2}, onnx.Float}}
+	feeds["image"] = array{dims(1, 1, 4, 4), []float64{1, 5, 2, 7, 3, 9, 4, 2, 8, 6, 1, 3, 2, 5, 7, 4}, onnx.Float}
+	shapes := map[string][]int{"y": nil}
+	before, after := open(t, m).run(t, feeds, shapes), open(t, d).run(t, feeds, shapes)
+	if diff := cmp.Diff(before["y"].data, after["y"].data); diff != "" || d.Opsets[""] != 16 {
+		t.Errorf("in opset %d: %s", d.Opsets[""], diff)
 	}
 }

@@ -28,10 +28,10 @@ func since(opset int64, d draw) generator { return generator{d, opset} }
 
 // The operator sets that cases are drawn for: from the oldest that is differentiated to the newest that the runtime knows
 // as released.
-const oldestOpset, newestOpset = 13, 25
+const oldestOpset, newestOpset = minOpset, 26
 
 // generators has the draw of every rule.
-var generators = merge(elementwiseDraws, matMulDraws, shapeDraws, reduceDraws, normaliseDraws, indexDraws, microsoftDraws,
+var generators = merge(elementwiseDraws, matMulDraws, shapeDraws, reduceDraws, normaliseDraws, lossDraws, einsumDraws, indexDraws, microsoftDraws,
 	convolutionDraws, poolDraws)
 
 // nth is the same case each time.

@@ -20,6 +20,7 @@ var elementwiseDraws = map[op]generator{
 	{"", "Mean"}:  always(drawSeveral("Mean").inFloat()),
 	{"", "Where"}: always(drawWhere),
 	{"", "Clip"}:  always(drawClip),
+	{"", "Mod"}:   always(drawMod),
 
 	{"", "Neg"}:        always(drawUnary("Neg", anything)),
 	{"", "Abs"}:        always(drawUnary("Abs", offZero)),
@@ -29,6 +30,15 @@ var elementwiseDraws = map[op]generator{
 	{"", "Log"}:        always(drawUnary("Log", positive)),
 	{"", "Sin"}:        always(drawUnary("Sin", anything)),
 	{"", "Cos"}:        always(drawUnary("Cos", anything)),
+	{"", "Tan"}:        always(drawUnary("Tan", between(-1.2, 1.2)).inFloat()),
+	{"", "Asin"}:       always(drawUnary("Asin", between(-0.8, 0.8)).inFloat()),
+	{"", "Acos"}:       always(drawUnary("Acos", between(-0.8, 0.8)).inFloat()),
+	{"", "Atan"}:       always(drawUnary("Atan", anything).inFloat()),
+	{"", "Sinh"}:       always(drawUnary("Sinh", anything).inFloat()),
+	{"", "Cosh"}:       always(drawUnary("Cosh", anything).inFloat()),
+	{"", "Asinh"}:      always(drawUnary("Asinh", anything).inFloat()),
+	{"", "Acosh"}:      always(drawUnary("Acosh", between(1.3, 4)).inFloat()),
+	{"", "Atanh"}:      always(drawUnary("Atanh", between(-0.8, 0.8)).inFloat()),
 	{"", "Tanh"}:       always(drawUnary("Tanh", anything)),
 	{"", "Sigmoid"}:    always(drawUnary("Sigmoid", anything)),
 	{"", "Softplus"}:   always(drawUnary("Softplus", anything).inFloat()),
@@ -37,16 +47,36 @@ var elementwiseDraws = map[op]generator{
 	{"", "LeakyRelu"}:  always(drawUnary("LeakyRelu", offZero, floats("alpha", 0.3)).inFloat()),
 	{"", "Elu"}:        always(drawUnary("Elu", offZero, floats("alpha", 0.7)).inFloat()),
 	{"", "HardSwish"}:  since(14, drawUnary("HardSwish", times(4, grid(0.05))).inFloat()),
-	{"", "Erf"}:        always(drawUnary("Erf", anything).inFloat()),
-	{"", "Gelu"}:       since(20, drawUnary("Gelu", times(2, anything), []onnx.Attr{onnx.StringAttr("approximate", "tanh")}).inFloat()),
-	{"", "Identity"}:   always(drawUnary("Identity", anything)),
-	{"", "Dropout"}:    always(drawUnary("Dropout", anything)),
-	{"", "Cast"}:       always(drawCast("Cast")),
-	{"", "CastLike"}:   since(15, drawCast("CastLike")),
+	{"", "Celu"}:       since(12, drawUnary("Celu", offZero, floats("alpha", 0.7)).inFloat()),
+	{"", "Selu"}:       always(drawUnary("Selu", offZero, append(floats("alpha", 0.7), floats("gamma", 1.3)...)).inFloat()),
+	{"", "Mish"}:       since(18, drawUnary("Mish", anything).inFloat()),
+	{"", "Shrink"}:     always(drawUnary("Shrink", grid(0.05), append(floats("lambd", 0.8), floats("bias", 0.3)...)).inFloat()),
+
+	{"", "ThresholdedRelu"}: always(drawUnary("ThresholdedRelu", grid(0.05), floats("alpha", 0.5)).inFloat()),
+	{"", "HardSigmoid"}:     always(drawUnary("HardSigmoid", times(4, grid(0.08)), append(floats("alpha", 0.3), floats("beta", 0.4)...)).inFloat()),
+
+	{"", "Erf"}:      always(drawUnary("Erf", anything).inFloat()),
+	{"", "Gelu"}:     since(20, drawUnary("Gelu", times(2, anything), []onnx.Attr{onnx.StringAttr("approximate", "tanh")}).inFloat()),
+	{"", "Identity"}: always(drawUnary("Identity", anything)),
+	{"", "Dropout"}:  always(drawUnary("Dropout", anything)),
+	{"", "Cast"}:     always(drawCast("Cast")),
+	{"", "CastLike"}: since(15, drawCast("CastLike")),
 }
 
 // floats is one attribute.
 func floats(name string, x float32) []onnx.Attr { return []onnx.Attr{onnx.FloatAttr(name, x)} }
+
+// between gives numbers from low to high.
+func between(low, high float64) values {
+	return func(r *rand.Rand, _ int) float64 { return low + (high-low)*r.Float64() }
+}
+
+// drawMod draws remainders that stay away from where they jump.
+func drawMod(r *rand.Rand, _ int64) testCase {
+	shapes := broadcastTogether(r, 2)
+	numerator := func(r *rand.Rand, _ int) float64 { return float64(r.IntN(9)-4) + 0.5 + 0.2*(r.Float64()-0.5) }
+	return node("Mod", ints("fmod", 1), input{shapes[0], numerator}, input{shapes[1], between(0.99, 1.01)})
+}
 
 // drawPower draws a Pow by a plain number, of float or of integer type.
 func drawPower(r *rand.Rand, _ int64) testCase {
@@ -86,9 +116,9 @@ func drawWhere(r *rand.Rand, _ int64) testCase {
 }
 
 // drawClip draws a Clip with and without each of its bounds.
-func drawClip(r *rand.Rand, _ int64) testCase {
+func drawClip(r *rand.Rand, opset int64) testCase {
 	kind := r.IntN(4)
-	c := testCase{name: fmt.Sprint("bounds ", kind), inputs: []input{{anyShape(r, 0, 3), grid(0)}}}
+	c := testCase{name: fmt.Sprint("bounds ", kind), inputs: []input{{anyShape(r, 0, 3), grid(0)}}, single: opset < 12}
 	if kind&1 != 0 {
 		c.inputs = append(c.inputs, input{dims(), constantly(-0.45)})
 	}

@@ -64,12 +64,12 @@ func (b *builder) visit(n *onnx.Node, active map[value]bool) {
 	b.sumCotangents(n.Outputs)
 	rule, known := rules[op{n.Domain, n.Op}]
 	if !known {
-		b.refuse(n, "there is no rule for this operator")
+		b.refuse(n, cmp.Or(refused[op{n.Domain, n.Op}], "there is no rule for this operator"))
 	} else if why := b.obstacle(n, rule); why != "" {
 		b.refuse(n, why)
 		known = false
 	}
-	b.dtype = b.info[n.Output(0)].Type
+	b.dtype = b.typeOf(n.Output(0))
 	for i, x := range n.Inputs {
 		switch {
 		case !active[x] || !leads(n, i):
@@ -113,7 +113,7 @@ func (b *builder) seed(r Request) value {
 	if r.Seed != "" {
 		return r.Seed
 	}
-	b.dtype = b.info[r.Of].Type
+	b.dtype = b.typeOf(r.Of)
 	return b.filled(1, b.shapeOf(r.Of))
 }
 

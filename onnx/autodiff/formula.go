@@ -69,7 +69,16 @@ func (b *builder) reduce(name string, x value, axes ...int64) value {
 
 // num is a scalar of the element type of the formula at hand.
 func (b *builder) num(x float64) value {
-	return b.out.Const(&onnx.Tensor{Type: b.dtype, Raw: encode(b.dtype, x)})
+	return b.tensor(nil, x)
+}
+
+// tensor is a constant of the element type of the formula at hand.
+func (b *builder) tensor(dims []int64, xs ...float64) value {
+	t := &onnx.Tensor{Type: b.dtype, Dims: dims}
+	for _, x := range xs {
+		t.Raw = append(t.Raw, encode(b.dtype, x)...)
+	}
+	return b.out.Const(t)
 }
 
 // filled is a tensor of the given shape that holds x everywhere.

@@ -105,44 +105,27 @@ func gatherElements(b *builder, n *onnx.Node, dy value, _ int) value {
 func gatherND(b *builder, n *onnx.Node, dy value, _ int) value {
 	x := n.Input(0)
 	read := b.with("GatherND", []value{b.places(x), n.Input(1)}, onnx.IntAttr("batch_dims", n.Int("batch_dims", 0)))
-	flat := b.filled(0, b.op("Reshape", b.op("Size", x), b.vec(1)))
-	return b.reshapeLike(b.addAt(flat, b.vector(read), b.vector(dy), 0), x)
+	return b.addToPlaces(x, read, dy)
 }
 
-// y = x overwritten by, or added to, u at ids along an axis: dx = dy, zero where it was overwritten; du = dy at ids.
-func scatterElements(b *builder, n *onnx.Node, dy value, i int) value {
-	axis := onnx.IntAttr("axis", n.Int("axis", 0))
-	switch {
-	case i == 2:
-		return b.with("GatherElements", []value{dy, n.Input(1)}, axis)
-	case adds(n):
-		return dy
-	}
-	return b.with("ScatterElements", []value{dy, n.Input(1), b.zerosLike(n.Input(2))}, axis)
+// y = the k largest or smallest of x along an axis: dx = zeros with dy where they were.
+func topK(b *builder, n *onnx.Node, dy value, _ int) value {
+	zeros := b.zerosLike(n.Input(0))
+	return b.with("ScatterElements", []value{zeros, b.extraOutput(n, 1), dy}, onnx.IntAttr("axis", n.Int("axis", -1)))
 }
 
-// y = x overwritten by, or added to, u at tuples of indices: dx = dy, zero where it was overwritten; du = dy there.
-func scatterND(b *builder, n *onnx.Node, dy value, i int) value {
-	switch {
-	case i == 2:
-		return b.op("GatherND", dy, n.Input(1))
-	case adds(n):
-		return dy
-	}
-	return b.op("ScatterND", dy, n.Input(1), b.zerosLike(n.Input(2)))
+// y = x where a condition holds, along an axis or of all elements: dx = zeros with dy where they were.
+func compress(b *builder, n *onnx.Node, dy value, _ int) value {
+	x := n.Input(0)
+	return b.put(x, b.with("Compress", []value{b.places(x), n.Input(1)}, n.Attrs...), dy)
 }
 
-func adds(n *onnx.Node) bool {
-	a := n.Attr("reduction")
-	return a != nil && a.S == "add"
-}
-
-// scattersOtherwise finds a scatter that combines what is there by other means than adding.
-func scattersOtherwise(_ *builder, n *onnx.Node) string {
-	if a := n.Attr("reduction"); a != nil && a.S != "none" && !adds(n) {
-		return "there is no rule for reduction " + a.S
-	}
-	return ""
+// y = values[1] where an axis counts the index, else values[0]: each takes its part of dy.
+func oneHot(b *builder, n *onnx.Node, dy value, _ int) value {
+	hot := b.with("OneHot", []value{n.Input(0), n.Input(1), b.tensor([]int64{2}, 0, 1)}, n.Attrs...)
+	sum := func(v value) value { return b.op("Reshape", b.op("ReduceSum", v), b.vec(1)) }
+	on := sum(b.mul(dy, hot))
+	return b.concat(b.sub(sum(dy), on), on)
 }
 
 // addAt adds updates to x at ids along an axis. ScatterElements is sequential in ONNX Runtime: right with repeated ids, and
@@ -152,25 +135,25 @@ func (b *builder) addAt(x, ids, updates value, axis int64) value {
 	return b.with("ScatterElements", []value{x, ids, updates}, onnx.IntAttr("axis", axis), onnx.StringAttr("reduction", "add"))
 }
 
-// lift raises the model's operator set to version. No operator of opset 13 or later changes its meaning up to 16.
-func (b *builder) lift(version int64) {
-	const irVersion = 8 // of the release that brought opset 16
-	if b.model.Opsets[""] < version {
-		b.model.Opsets[""] = version
-		b.model.IRVersion = max(b.model.IRVersion, irVersion)
-	}
-}
-
 // places numbers the elements of x, in x's shape: what an operator that moves elements makes of them says where each
 // of its output's came from.
 func (b *builder) places(x value) value {
 	return b.reshapeLike(b.op("Range", b.out.Int(0), b.op("Size", x), b.out.Int(1)), x)
 }
 
+// addToPlaces is zeros of x's shape to which each element of dy is added at its place.
+func (b *builder) addToPlaces(x, places, dy value) value {
+	return b.reshapeLike(b.addAt(b.flatZeros(x), b.vector(places), b.vector(dy), 0), x)
+}
+
 // put is zeros of x's shape with dy at places, none of which is named twice.
 func (b *builder) put(x, places, dy value) value {
-	flat := b.filled(0, b.op("Reshape", b.op("Size", x), b.vec(1)))
-	return b.reshapeLike(b.op("ScatterElements", flat, b.vector(places), b.vector(dy)), x)
+	return b.reshapeLike(b.op("ScatterElements", b.flatZeros(x), b.vector(places), b.vector(dy)), x)
+}
+
+// flatZeros is as many zeros as x has elements, in a row.
+func (b *builder) flatZeros(x value) value {
+	return b.filled(0, b.op("Reshape", b.op("Size", x), b.vec(1)))
 }
 
 // vector is v as one row of numbers.

@@ -13,8 +13,107 @@ var indexDraws = map[op]generator{
 	{"", "Gather"}:          always(drawGather),
 	{"", "GatherElements"}:  always(drawGatherElements),
 	{"", "GatherND"}:        always(drawGatherND),
-	{"", "ScatterElements"}: since(16, drawScatterElements("none", "add")),
-	{"", "ScatterND"}:       since(16, drawScatterND("none", "add")),
+	{"", "ScatterElements"}: since(11, drawScatterElements),
+	{"", "ScatterND"}:       since(11, drawScatterND),
+	{"", "TensorScatter"}:   since(24, drawTensorScatter),
+	{"", "TopK"}:            always(drawTopK),
+	{"", "Compress"}:        always(drawCompress),
+	{"", "OneHot"}:          always(drawOneHot.inFloat()),
+}
+
+// drawTopK draws the largest and the smallest along an axis, in order or not.
+func drawTopK(r *rand.Rand, _ int64) testCase {
+	shape := anyShape(r, 1, 3)
+	axis := anyAxis(r, len(shape))
+	k := 1 + r.Int64N(int64(shape[within(axis, len(shape))]))
+	attrs := append(ints("axis", axis), onnx.IntAttr("largest", r.Int64N(2)), onnx.IntAttr("sorted", r.Int64N(2)))
+	c := node("TopK", attrs, input{shape, distinct})
+	c.name = fmt.Sprintf("%s k=%d", c.name, k)
+	c.build = func(b *onnx.Builder, in []string) string {
+		return b.Node("", "TopK", []string{in[0], b.Ints(k)}, 2, attrs...)[0]
+	}
+	return c
+}
+
+// drawCompress draws conditions for an axis, of which some may be missing at its end, and for all elements.
+func drawCompress(r *rand.Rand, _ int64) testCase {
+	shape := anyShape(r, 1, 3)
+	axis, attrs := anyAxis(r, len(shape)), []onnx.Attr(nil)
+	size := elements(shape)
+	if r.IntN(3) > 0 {
+		attrs, size = ints("axis", axis), shape[within(axis, len(shape))]
+	}
+	holds := make([]byte, 1+r.IntN(size))
+	for i := range holds {
+		holds[i] = byte(r.IntN(2))
+	}
+	holds[0] = 1 // an empty result has nothing to differentiate
+	c := node("Compress", attrs, of(anything, shape)...)
+	c.name = fmt.Sprint(c.name, holds)
+	c.build = func(b *onnx.Builder, in []string) string {
+		condition := b.Const(&onnx.Tensor{Type: onnx.Bool, Dims: []int64{int64(len(holds))}, Raw: holds})
+		return b.Op("Compress", []string{in[0], condition}, attrs...)
+	}
+	return c
+}
+
+// drawOneHot draws indices of which some are out of range, whose rows are off.
+var drawOneHot draw = func(r *rand.Rand, _ int64) testCase {
+	at, depth := anyShape(r, 1, 2), int64(anySize(r))
+	ids := indices(r, elements(at), int(depth)+1)
+	attrs := ints("axis", anyAxis(r, len(at)+1))
+	c := node("OneHot", attrs, of(anything, dims(2))...)
+	c.name = fmt.Sprint(c.name, at, ids, " of ", depth)
+	c.build = func(b *onnx.Builder, in []string) string {
+		return b.Op("OneHot", []string{b.Const(onnx.Int64s(wide(at), ids...)), b.Int(depth), in[0]}, attrs...)
+	}
+	return c
+}
+
+// drawTensorScatter draws updates of rows from an index on, in a cache that ends or goes round.
+func drawTensorScatter(r *rand.Rand, _ int64) testCase {
+	shape, mode := anyShape(r, 2, 4), oneOf(r, []string{"linear", "circular"})
+	axis := 1 + r.IntN(len(shape)-1)
+	update := slices.Clone(shape)
+	update[axis] = 1 + r.IntN(shape[axis])
+	attrs := append(ints("axis", int64(axis)), onnx.StringAttr("mode", mode))
+	starts := make([]int64, shape[0])
+	for i := range starts {
+		starts[i] = r.Int64N(int64(shape[axis] - update[axis] + 1))
+		if mode == "circular" {
+			starts[i] = r.Int64N(int64(shape[axis]))
+		}
+	}
+	c := node("TensorScatter", attrs, of(anything, shape, update)...)
+	c.name = fmt.Sprint(c.name, starts)
+	c.build = func(b *onnx.Builder, in []string) string {
+		return b.Op("TensorScatter", append(in, b.Ints(starts...)), attrs...)
+	}
+	return c
+}
+
+// anyReduction draws what a scatter does in an operator set, and what fills x and u.
+func anyReduction(r *rand.Rand, opset int64) (reduction string, x, u values) {
+	known := []string{"none"}
+	if opset >= 16 {
+		known = append(known, "add", "mul")
+	}
+	if opset >= 18 {
+		known = append(known, "max", "min")
+	}
+	switch reduction = oneOf(r, known); reduction {
+	case "max", "min":
+		return reduction, spaced(1+r.IntN(30), 0), spaced(1+r.IntN(30), 0.185)
+	case "mul":
+		u = oneOf(r, []values{offZero, someZeros})
+		return reduction, u, u
+	}
+	return reduction, anything, anything
+}
+
+// spaced gives up to 31 numbers no two of which are near each other, nor near those of another offset, in some order.
+func spaced(order int, offset float64) values {
+	return func(_ *rand.Rand, i int) float64 { return float64(i*order%31)*0.37 - 5.5 + offset }
 }
 
 // drawSlice draws some axes, with starts and ends within and beyond the tensor, and steps in both directions.
@@ -112,19 +211,20 @@ func addresses(r *rand.Rand, count int, shape []int) []int64 {
 }
 
 // drawScatterElements draws indices that repeat only where the reduction is defined for that.
-func drawScatterElements(reductions ...string) draw {
-	return func(r *rand.Rand, _ int64) testCase {
-		shape, reduction := anyShape(r, 1, 3), oneOf(r, reductions)
-		axis := anyAxis(r, len(shape))
-		along := within(axis, len(shape))
-		at := smaller(r, shape, along)
-		ids := indices(r, elements(at), shape[along])
-		if reduction == "none" {
-			at[along] = 1 + r.IntN(shape[along])
-			ids = distinctAlong(r, at, along, shape[along])
-		}
-		return scattered("ScatterElements", reduction, axis, shape, at, wide(at), ids...)
+func drawScatterElements(r *rand.Rand, opset int64) testCase {
+	reduction, x, u := anyReduction(r, opset)
+	shape := anyShape(r, 1, 3)
+	axis := anyAxis(r, len(shape))
+	along := within(axis, len(shape))
+	at := smaller(r, shape, along)
+	ids := indices(r, elements(at), shape[along])
+	if reduction == "none" {
+		at[along] = 1 + r.IntN(shape[along])
+		ids = distinctAlong(r, at, along, shape[along])
 	}
+	c := scattered("ScatterElements", reduction, axis, shape, at, wide(at), ids...)
+	c.inputs = []input{{shape, x}, {at, u}}
+	return c
 }
 
 // distinctAlong draws indices of shape at into n entries, which are distinct along an axis.
@@ -143,17 +243,18 @@ func distinctAlong(r *rand.Rand, at []int, axis, n int) []int64 {
 }
 
 // drawScatterND draws addresses that repeat only where the reduction is defined for that.
-func drawScatterND(reductions ...string) draw {
-	return func(r *rand.Rand, _ int64) testCase {
-		shape, reduction := anyShape(r, 1, 3), oneOf(r, reductions)
-		length := 1 + r.IntN(len(shape))
-		count := 1 + r.IntN(4)
-		ids := addresses(r, count, shape[:length])
-		if reduction == "none" {
-			count = 1
-			ids = ids[:length]
-		}
-		updates := append(dims(count), shape[length:]...)
-		return scattered("ScatterND", reduction, -1, shape, updates, []int64{int64(count), int64(length)}, ids...)
+func drawScatterND(r *rand.Rand, opset int64) testCase {
+	reduction, x, u := anyReduction(r, opset)
+	shape := anyShape(r, 1, 3)
+	length := 1 + r.IntN(len(shape))
+	count := 1 + r.IntN(4)
+	ids := addresses(r, count, shape[:length])
+	if reduction == "none" {
+		count = 1
+		ids = ids[:length]
 	}
+	updates := append(dims(count), shape[length:]...)
+	c := scattered("ScatterND", reduction, -1, shape, updates, []int64{int64(count), int64(length)}, ids...)
+	c.inputs = []input{{shape, x}, {updates, u}}
+	return c
 }

@@ -10,7 +10,7 @@ func (b *builder) leave(r Request) []Gradient {
 	exits := exits{b: b, names: map[value]string{}}
 	for _, w := range r.Wrt {
 		b.sumCotangents([]value{w})
-		b.dtype = b.info[w].Type
+		b.dtype = b.typeOf(w)
 		g := Gradient{Of: w}
 		if b.tables[w] {
 			g.Zero = len(b.lookups[w]) == 0

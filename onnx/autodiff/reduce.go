@@ -21,7 +21,7 @@ func reduceMean(b *builder, n *onnx.Node, dy value, _ int) value {
 func reduceExtreme(b *builder, n *onnx.Node, dy value, _ int) value {
 	x := n.Input(0)
 	wins := b.equal(x, b.kept(n, n.Output(0)))
-	winners := b.reduceAgain(n, b.cast(wins, b.typeOf(x)))
+	winners := b.reduceAgain("ReduceSum", n, b.cast(wins, b.typeOf(x)))
 	return b.only(wins, b.div(b.kept(n, dy), winners))
 }
 
@@ -30,9 +30,10 @@ func reduceL1(b *builder, n *onnx.Node, dy value, _ int) value {
 	return b.mul(b.kept(n, dy), b.op("Sign", n.Input(0)))
 }
 
-// y = √Σx² over axes: dx = dy/y*x.
+// y = √Σx² over axes: dx = dy/y*x, zero where y is.
 func reduceL2(b *builder, n *onnx.Node, dy value, _ int) value {
-	return b.mul(b.kept(n, b.div(dy, n.Output(0))), n.Input(0))
+	y := n.Output(0)
+	return b.mul(b.kept(n, b.where(b.equal(y, b.num(0)), b.num(0), b.div(dy, y))), n.Input(0))
 }
 
 // y = Σx² over axes: dx = 2*dy*x.
@@ -45,10 +46,57 @@ func reduceLogSumExp(b *builder, n *onnx.Node, dy value, _ int) value {
 	return b.mul(b.kept(n, dy), b.exp(b.sub(n.Input(0), b.kept(n, n.Output(0)))))
 }
 
+// y = log Σx over axes: dx = dy/exp(y), repeated.
+func reduceLogSum(b *builder, n *onnx.Node, dy value, _ int) value {
+	return reduceSum(b, n, b.div(dy, b.exp(n.Output(0))), 0)
+}
+
+// y = Πx over axes: dx = dy times the product of the others.
+func reduceProd(b *builder, n *onnx.Node, dy value, _ int) value {
+	x := n.Input(0)
+	f := b.factor(x)
+	others := f.others(b, b.reduceAgain("ReduceProd", n, f.nonZero), b.reduceAgain("ReduceSum", n, f.zeros))
+	return b.mul(b.kept(n, dy), others)
+}
+
+// factor is a tensor of factors whose products are taken apart: divided by, except where they are zero.
+type factor struct {
+	zeros   value // 1 where it is zero, else 0
+	nonZero value // itself, 1 where it is zero
+}
+
+func (b *builder) factor(x value) factor {
+	isZero := b.equal(x, b.num(0))
+	return factor{zeros: b.cast(isZero, b.dtype), nonZero: b.where(isZero, b.num(1), x)}
+}
+
+// others is the product of the other factors beside each one, given for its place the product of all that are not zero and
+// how many are.
+func (f factor) others(b *builder, product, zeros value) value {
+	beside := b.only(b.equal(b.sub(zeros, f.zeros), b.num(0)), product) // no other is zero
+	return b.div(beside, f.nonZero)
+}
+
 // y_i = Σ_(j<=i) x_j along an axis: dx_j = Σ_(i>=j) dy_i, the same sum from the other end.
 func cumSum(b *builder, n *onnx.Node, dy value, _ int) value {
 	return b.with("CumSum", []value{dy, n.Input(1)},
 		onnx.IntAttr("exclusive", n.Int("exclusive", 0)), onnx.IntAttr("reverse", 1-n.Int("reverse", 0)))
+}
+
+// y_i = Π_(j<=i) x_j along an axis: dx_j = Σ_(i>=j) dy_i*y_i/x_j before the first zero. There, what y would be if it were 1
+// takes y's place; behind it nothing changes y.
+func cumProd(b *builder, n *onnx.Node, dy value, _ int) value {
+	x, axis := n.Input(0), n.Input(1)
+	along := func(op string, v value, exclusive, reverse int64) value {
+		return b.with(op, []value{v, axis}, onnx.IntAttr("exclusive", exclusive), onnx.IntAttr("reverse", reverse))
+	}
+	exclusive, reverse := n.Int("exclusive", 0), n.Int("reverse", 0)
+	f := b.factor(x)
+	zeros := along("CumSum", f.zeros, 0, reverse)
+	first := b.equal(b.mul(zeros, f.zeros), b.num(1))
+	without := along("CumProd", b.where(first, b.num(1), x), exclusive, reverse)
+	sum := func(y value) value { return along("CumSum", b.mul(dy, y), exclusive, 1-reverse) }
+	return b.where(b.equal(zeros, b.num(0)), b.div(sum(n.Output(0)), f.nonZero), b.only(first, sum(without)))
 }
 
 // kept gives v, of the shape of a reduction's output, size 1 along the reduced axes, so that it broadcasts against the input.
@@ -69,13 +117,23 @@ func (b *builder) reductionAxes(n *onnx.Node) value {
 	return n.Input(1)
 }
 
-// reduceAgain sums v, of the input's shape, over the axes of a reduction, which stay with size 1.
-func (b *builder) reduceAgain(n *onnx.Node, v value) value {
-	in := []value{v}
-	if axes := b.reductionAxes(n); axes != "" {
-		in = append(in, axes)
+// reduceAgain reduces v, of the input's shape, over the axes of a reduction, which stay with size 1.
+func (b *builder) reduceAgain(op string, n *onnx.Node, v value) value {
+	attrs := []onnx.Attr{onnx.IntAttr("keepdims", 1)}
+	axes := b.reductionAxes(n)
+	if axesAreInput := op == "ReduceSum" || b.model.Opsets[""] >= 18; !axesAreInput {
+		if a := n.Attr("axes"); a != nil {
+			attrs = append(attrs, *a)
+		}
+		return b.with(op, []value{v}, attrs...)
 	}
-	return b.with("ReduceSum", in, onnx.IntAttr("noop_with_empty_axes", n.Int("noop_with_empty_axes", 0)))
+	if a := n.Attr("noop_with_empty_axes"); a != nil {
+		attrs = append(attrs, *a)
+	}
+	if axes == "" {
+		return b.with(op, []value{v}, attrs...)
+	}
+	return b.with(op, []value{v, axes}, attrs...)
 }
 
 // reduced is how many elements each output of a reduction is made of, if that is known in advance.

@@ -16,8 +16,14 @@ var reduceDraws = map[op]generator{
 	{"", "ReduceL2"}:        always(drawReduction("ReduceL2", offZero)),
 	{"", "ReduceSumSquare"}: always(drawReduction("ReduceSumSquare", anything)),
 	{"", "ReduceLogSumExp"}: always(drawReduction("ReduceLogSumExp", anything)),
-	{"", "CumSum"}:          since(14, drawCumulative("CumSum")),
+	{"", "ReduceLogSum"}:    always(drawReduction("ReduceLogSum", positive)),
+	{"", "ReduceProd"}:      always(drawOneOf(drawReduction("ReduceProd", offZero), drawReduction("ReduceProd", someZeros))),
+	{"", "CumSum"}:          always(drawCumulative("CumSum", anything)),
+	{"", "CumProd"}:         since(26, drawOneOf(drawCumulative("CumProd", offZero), drawCumulative("CumProd", someZeros)).inFloat()),
 }
+
+// someZeros gives whole numbers from 0 to 2.
+func someZeros(r *rand.Rand, _ int) float64 { return float64(r.IntN(3)) }
 
 // axesInput is the first operator set in which a reduction has its axes as an input.
 func axesInput(name string) int64 {
@@ -54,12 +60,12 @@ func drawReduction(name string, v values) draw {
 }
 
 // drawCumulative draws an operator that goes along an axis given as an input.
-func drawCumulative(name string) draw {
+func drawCumulative(name string, v values) draw {
 	return func(r *rand.Rand, _ int64) testCase {
 		shape := anyShape(r, 1, 3)
 		axis := anyAxis(r, len(shape))
 		attrs := append(ints("exclusive", r.Int64N(2)), onnx.IntAttr("reverse", r.Int64N(2)))
-		c := node(name, attrs, input{shape, offZero})
+		c := node(name, attrs, input{shape, v})
 		c.name = fmt.Sprintf("%s along %d", c.name, axis)
 		c.build = func(b *onnx.Builder, in []string) string { return b.Op(name, []string{in[0], b.Int(axis)}, attrs...) }
 		return c

@@ -66,18 +66,23 @@ func (r rule) unless(obstacle func(b *builder, n *onnx.Node) string) rule {
 
 // rules is everything that has a gradient.
 var rules = map[op]rule{
-	{"", "Add"}:        each(add, wrt(0, 1)),
-	{"", "Sub"}:        each(sub, wrt(0, 1)),
-	{"", "Mul"}:        each(mul, wrt(0, 1)),
-	{"", "Div"}:        each(div, wrt(0, 1)),
-	{"", "Pow"}:        each(pow, wrt(0, 1)),
-	{"", "Min"}:        each(extreme, every),
-	{"", "Max"}:        each(extreme, every),
-	{"", "Sum"}:        each(pass, every),
-	{"", "Mean"}:       each(mean, every),
-	{"", "Where"}:      each(where, wrt(1, 2)),
-	{"", "Clip"}:       each(clip, wrt(0, 1, 2)),
-	{"", "PRelu"}:      each(prelu, wrt(0, 1)),
+	{"", "Add"}:      each(add, wrt(0, 1)),
+	{"", "Sub"}:      each(sub, wrt(0, 1)),
+	{"", "Mul"}:      each(mul, wrt(0, 1)),
+	{"", "Div"}:      each(div, wrt(0, 1)),
+	{"", "Mod"}:      each(mod, wrt(0, 1)),
+	{"", "Pow"}:      each(pow, wrt(0, 1)),
+	{"", "Min"}:      each(extreme, every),
+	{"", "Max"}:      each(extreme, every),
+	{"", "Sum"}:      each(pass, every),
+	{"", "Mean"}:     each(mean, every),
+	{"", "Where"}:    each(where, wrt(1, 2)),
+	{"", "Clip"}:     each(clip, wrt(0, 1, 2)),
+	{"", "Cast"}:     exact(cast, wrt(0)),
+	{"", "CastLike"}: {formula: cast, inputs: wrt(0), ignores: wrt(1)},
+	{"", "Identity"}: exact(pass, wrt(0)),
+	{"", "Dropout"}:  exact(pass, wrt(0)).unless(drops),
+
 	{"", "Neg"}:        exact(neg, wrt(0)),
 	{"", "Abs"}:        exact(abs, wrt(0)),
 	{"", "Sqrt"}:       exact(sqrt, wrt(0)),
@@ -86,23 +91,38 @@ var rules = map[op]rule{
 	{"", "Log"}:        exact(log, wrt(0)),
 	{"", "Sin"}:        exact(sin, wrt(0)),
 	{"", "Cos"}:        exact(cos, wrt(0)),
-	{"", "Tanh"}:       exact(tanh, wrt(0)),
-	{"", "Sigmoid"}:    exact(sigmoid, wrt(0)),
-	{"", "Softplus"}:   exact(softplus, wrt(0)),
-	{"", "Softsign"}:   exact(softsign, wrt(0)),
-	{"", "Relu"}:       exact(relu, wrt(0)),
-	{"", "LeakyRelu"}:  exact(leakyRelu, wrt(0)),
-	{"", "Elu"}:        exact(elu, wrt(0)),
-	{"", "HardSwish"}:  exact(hardSwish, wrt(0)),
-	{"", "Erf"}:        exact(erf, wrt(0)),
-	{"", "Gelu"}:       exact(gelu, wrt(0)),
-	{"", "Cast"}:       exact(cast, wrt(0)),
-	{"", "CastLike"}:   {formula: cast, inputs: wrt(0), ignores: wrt(1)},
-	{"", "Identity"}:   exact(pass, wrt(0)),
-	{"", "Dropout"}:    exact(pass, wrt(0)).unless(drops),
+	{"", "Tan"}:        exact(tan, wrt(0)),
+	{"", "Asin"}:       exact(asin, wrt(0)),
+	{"", "Acos"}:       exact(acos, wrt(0)),
+	{"", "Atan"}:       exact(atan, wrt(0)),
+	{"", "Sinh"}:       exact(sinh, wrt(0)),
+	{"", "Cosh"}:       exact(cosh, wrt(0)),
+	{"", "Asinh"}:      exact(asinh, wrt(0)),
+	{"", "Acosh"}:      exact(acosh, wrt(0)),
+	{"", "Atanh"}:      exact(atanh, wrt(0)),
+
+	{"", "Tanh"}:            exact(tanh, wrt(0)),
+	{"", "Sigmoid"}:         exact(sigmoid, wrt(0)),
+	{"", "Softplus"}:        exact(softplus, wrt(0)),
+	{"", "Softsign"}:        exact(softsign, wrt(0)),
+	{"", "Relu"}:            exact(relu, wrt(0)),
+	{"", "LeakyRelu"}:       exact(leakyRelu, wrt(0)),
+	{"", "PRelu"}:           each(prelu, wrt(0, 1)),
+	{"", "ThresholdedRelu"}: exact(thresholdedRelu, wrt(0)),
+	{"", "Elu"}:             exact(elu, wrt(0)),
+	{"", "Celu"}:            exact(celu, wrt(0)),
+	{"", "Selu"}:            exact(selu, wrt(0)),
+	{"", "HardSigmoid"}:     exact(hardSigmoid, wrt(0)),
+	{"", "HardSwish"}:       exact(hardSwish, wrt(0)),
+	{"", "Mish"}:            exact(mish, wrt(0)),
+	{"", "Shrink"}:          exact(shrink, wrt(0)),
+	{"", "Erf"}:             exact(erf, wrt(0)),
+	{"", "Gelu"}:            exact(gelu, wrt(0)),
 
 	{"", "MatMul"}: exact(matMul, wrt(0, 1)).unless(rankUnknown(0, 1)),
 	{"", "Gemm"}:   exact(gemm, wrt(0, 1, 2)),
+	{"", "Einsum"}: exact(einsum, every).unless(einsumOtherwise),
+	{"", "Det"}:    exact(det, wrt(0)).unless(rankUnknown(0)),
 
 	{"", "Conv"}:          rule{formula: conv, inputs: wrt(0, 1, 2), expansion: padSame}.unless(unwindowed),
 	{"", "ConvTranspose"}: exact(convTranspose, wrt(0, 1, 2)).unless(unwindowed),
@@ -115,17 +135,22 @@ var rules = map[op]rule{
 	{"", "GlobalMaxPool"}:     expanded(globalMaxPool).unless(rankUnknown(0)),
 	{"", "GlobalLpPool"}:      exact(globalLpPool, wrt(0)),
 
-	{"", "Reshape"}:   exact(reshape, wrt(0)),
-	{"", "Flatten"}:   exact(reshape, wrt(0)),
-	{"", "Squeeze"}:   exact(reshape, wrt(0)),
-	{"", "Unsqueeze"}: exact(reshape, wrt(0)),
-	{"", "Transpose"}: exact(transpose, wrt(0)),
-	{"", "Concat"}:    exact(concat, every),
-	{"", "Split"}:     {formula: split, inputs: wrt(0), allOutputs: true},
-	{"", "Expand"}:    each(pass, wrt(0)),
-	{"", "Tile"}:      exact(tile, wrt(0)).unless(rankUnknown(0)),
-	{"", "Pad"}:       exact(pad, wrt(0, 2)).unless(padsOtherwise),
-	{"", "Trilu"}:     exact(trilu, wrt(0)),
+	{"", "Reshape"}:         exact(reshape, wrt(0)),
+	{"", "Flatten"}:         exact(reshape, wrt(0)),
+	{"", "Squeeze"}:         exact(reshape, wrt(0)),
+	{"", "Unsqueeze"}:       exact(reshape, wrt(0)),
+	{"", "Transpose"}:       exact(transpose, wrt(0)),
+	{"", "Concat"}:          exact(concat, every),
+	{"", "Split"}:           {formula: split, inputs: wrt(0), allOutputs: true},
+	{"", "Expand"}:          each(pass, wrt(0)),
+	{"", "Tile"}:            exact(tile, wrt(0)).unless(rankUnknown(0)),
+	{"", "Pad"}:             exact(pad, wrt(0, 2)),
+	{"", "CenterCropPad"}:   exact(centerCropPad, wrt(0)),
+	{"", "Trilu"}:           exact(trilu, wrt(0)),
+	{"", "DepthToSpace"}:    exact(depthToSpace, wrt(0)),
+	{"", "SpaceToDepth"}:    exact(spaceToDepth, wrt(0)),
+	{"", "ReverseSequence"}: exact(reverseSequence, wrt(0)),
+	{"", "Range"}:           exact(rangeNode, wrt(0, 1, 2)),
 
 	{"", "ReduceSum"}:       exact(reduceSum, wrt(0)),
 	{"", "ReduceMean"}:      exact(reduceMean, wrt(0)),
@@ -135,7 +160,13 @@ var rules = map[op]rule{
 	{"", "ReduceL2"}:        exact(reduceL2, wrt(0)),
 	{"", "ReduceSumSquare"}: exact(reduceSumSquare, wrt(0)),
 	{"", "ReduceLogSumExp"}: exact(reduceLogSumExp, wrt(0)),
+	{"", "ReduceLogSum"}:    exact(reduceLogSum, wrt(0)),
+	{"", "ReduceProd"}:      exact(reduceProd, wrt(0)),
 	{"", "CumSum"}:          exact(cumSum, wrt(0)),
+	{"", "CumProd"}:         exact(cumProd, wrt(0)),
+
+	{"", "NegativeLogLikelihoodLoss"}: exact(logLikelihoodLoss, wrt(0, 2)).unless(rankUnknown(0)),
+	{"", "SoftmaxCrossEntropyLoss"}:   {formula: crossEntropyLoss, inputs: wrt(0, 2), allOutputs: true, obstacle: rankUnknown(0)},
 
 	{"", "Softmax"}:            exact(softmax, wrt(0)),
 	{"", "LogSoftmax"}:         exact(logSoftmax, wrt(0)),
@@ -145,8 +176,12 @@ var rules = map[op]rule{
 	{"", "Gather"}:          exact(gather, wrt(0)).unless(rankUnknown(0)),
 	{"", "GatherElements"}:  exact(gatherElements, wrt(0)),
 	{"", "GatherND"}:        exact(gatherND, wrt(0)),
-	{"", "ScatterElements"}: exact(scatterElements, wrt(0, 2)).unless(scattersOtherwise),
-	{"", "ScatterND"}:       exact(scatterND, wrt(0, 2)).unless(scattersOtherwise),
+	{"", "ScatterElements"}: exact(scatterElements, wrt(0, 2)),
+	{"", "ScatterND"}:       exact(scatterND, wrt(0, 2)),
+	{"", "TensorScatter"}:   exact(tensorScatter, wrt(0, 1)),
+	{"", "TopK"}:            exact(topK, wrt(0)),
+	{"", "Compress"}:        exact(compress, wrt(0)),
+	{"", "OneHot"}:          exact(oneHot, wrt(2)),
 
 	{microsoft, "Gelu"}:        exact(gelu, wrt(0)),
 	{microsoft, "BiasGelu"}:    each(biasGelu, wrt(0, 1)),
@@ -155,8 +190,34 @@ var rules = map[op]rule{
 	{microsoft, "FusedMatMul"}: exact(fusedMatMul, wrt(0, 1)).unless(fusesOtherwise),
 }
 
-// zeroGradient is what has a float output that is constant wherever it is differentiable: the walk ends there.
-var zeroGradient = map[op]bool{{"", "Sign"}: true, {"", "Floor"}: true, {"", "Ceil"}: true, {"", "Round"}: true}
+// zeroGradient is what has a float output that is constant wherever it is differentiable, or that depends on no more than
+// its inputs' shapes: the walk ends there.
+var zeroGradient = setOf("Sign", "Floor", "Ceil", "Round", "Hardmax", "EyeLike", "RandomNormalLike", "RandomUniformLike", "Bernoulli")
+
+// refused says why operators that could have a rule have none.
+var refused = map[op]string{
+	{"", "Unique"}: "which elements it leaves depends on their values",
+
+	{"", "RNN"}: recurrent, {"", "LSTM"}: recurrent, {"", "GRU"}: recurrent,
+	{"", "If"}: controlFlow, {"", "Loop"}: controlFlow, {"", "Scan"}: controlFlow, {"", "SequenceMap"}: controlFlow,
+	{"", "DFT"}: signal, {"", "STFT"}: signal, {"", "MelWeightMatrix"}: signal,
+	{"", "HannWindow"}: signal, {"", "HammingWindow"}: signal, {"", "BlackmanWindow"}: signal,
+}
+
+const (
+	recurrent   = "recurrent operators are not differentiated"
+	controlFlow = "control flow is not differentiated"
+	signal      = "signal transforms are not differentiated"
+)
+
+// setOf is a set of operators of ONNX's own.
+func setOf(names ...string) map[op]bool {
+	set := map[op]bool{}
+	for _, name := range names {
+		set[op{"", name}] = true
+	}
+	return set
+}
 
 // rankUnknown is the obstacle of a node whose rule needs the number of dimensions of some inputs.
 func rankUnknown(positions ...int) func(b *builder, n *onnx.Node) string {

@@ -65,9 +65,13 @@ func tile(b *builder, n *onnx.Node, dy value, _ int) value {
 	return b.sumDrop(b.op("Reshape", dy, b.concat(sizes...)), axes...)
 }
 
-// y = x with a border of constants: dx = dy without it, which is padding by less than nothing; the constant's cotangent is
-// the sum of the rest.
+// y = x with a border. Of constants: dx = dy without it, which is padding by less than nothing; the constant's cotangent is
+// the sum of the rest. Of elements of x: dx = zeros to which each element of dy is added where it came from.
 func pad(b *builder, n *onnx.Node, dy value, i int) value {
+	if a := n.Attr("mode"); a != nil && a.S != "constant" {
+		in := append([]value{b.places(n.Input(0)), n.Input(1), ""}, n.Inputs[min(3, len(n.Inputs)):]...)
+		return b.addToPlaces(n.Input(0), b.with("Pad", in, *a), dy)
+	}
 	in := []value{dy, b.neg(n.Input(1))}
 	if axes := n.Input(3); axes != "" {
 		in = append(in, "", axes)
@@ -80,15 +84,52 @@ func pad(b *builder, n *onnx.Node, dy value, i int) value {
 	return b.reshapeLike(b.sub(sum(dy), sum(dx)), n.Input(2))
 }
 
-// padsOtherwise finds a Pad that repeats elements of x, or cuts some off as well.
-func padsOtherwise(_ *builder, n *onnx.Node) string {
-	if a := n.Attr("mode"); a != nil && a.S != "constant" {
-		return "there is no rule for mode " + a.S
-	}
-	return ""
-}
-
 // y = the upper or lower triangle of x: dx = the same triangle of dy.
 func trilu(b *builder, n *onnx.Node, dy value, _ int) value {
 	return b.with("Trilu", append([]value{dy}, n.Inputs[1:]...), onnx.IntAttr("upper", n.Int("upper", 1)))
+}
+
+// y = x with blocks of channels spread over the image: dx = dy with its blocks gathered. Where the channels of a block
+// are not next to each other in x, they are brought there.
+func depthToSpace(b *builder, n *onnx.Node, dy value, _ int) value {
+	size := n.Int("blocksize", 1)
+	dx := b.with("SpaceToDepth", []value{dy}, onnx.IntAttr("blocksize", size))
+	if a := n.Attr("mode"); a == nil || a.S != "CRD" {
+		return dx
+	}
+	image := b.op("Slice", b.op("Shape", dx), b.vec(2), b.vec(4))
+	batch := b.sizeOf(n.Input(0), 0)
+	apart := b.op("Reshape", dx, b.concat(batch, b.vec(size*size, -1), image))
+	return b.reshapeLike(b.transpose(apart, []int64{0, 2, 1, 3, 4}), n.Input(0))
+}
+
+// y = x with blocks of the image in channels: dx = dy with them spread again.
+func spaceToDepth(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.with("DepthToSpace", []value{dy}, onnx.IntAttr("blocksize", n.Int("blocksize", 1)))
+}
+
+// y = x with the first elements of each sequence reversed: dx = dy reversed again.
+func reverseSequence(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.with("ReverseSequence", []value{dy, n.Input(1)}, n.Attrs...)
+}
+
+// y = x cropped and padded about its centre: dx = dy cropped and padded to x's shape.
+func centerCropPad(b *builder, n *onnx.Node, dy value, _ int) value {
+	shape := b.op("Shape", n.Input(0))
+	if axes := n.Ints("axes"); axes != nil {
+		shape = b.op("Gather", shape, b.vec(axes...))
+	}
+	return b.with("CenterCropPad", []value{dy, shape}, n.Attrs...)
+}
+
+// y_k = start + k*step: dstart = Σdy, dstep = Σk*dy. How many there are does not move.
+func rangeNode(b *builder, n *onnx.Node, dy value, i int) value {
+	switch i {
+	case 1:
+		return b.zerosLike(n.Input(1))
+	case 2:
+		k := b.op("Range", b.out.Int(0), b.op("Size", dy), b.out.Int(1))
+		dy = b.mul(dy, b.cast(k, b.typeOf(n.Output(0))))
+	}
+	return b.reshapeLike(b.with("ReduceSum", []value{dy}, onnx.IntAttr("keepdims", 0)), n.Input(i))
 }

@@ -18,8 +18,15 @@ var shapeDraws = map[op]generator{
 	{"", "Split"}:     always(drawSplit),
 	{"", "Expand"}:    always(drawExpand),
 	{"", "Tile"}:      always(drawTile),
-	{"", "Pad"}:       always(drawPad("constant")),
-	{"", "Trilu"}:     since(14, drawTrilu),
+	{"", "Pad"}:       always(drawPad),
+
+	{"", "CenterCropPad"}:   since(18, drawCenterCropPad),
+	{"", "DepthToSpace"}:    always(drawDepthToSpace),
+	{"", "SpaceToDepth"}:    since(13, drawSpaceToDepth),
+	{"", "ReverseSequence"}: always(drawReverseSequence),
+	{"", "Range"}:           always(drawRange),
+
+	{"", "Trilu"}: since(14, drawTrilu),
 }
 
 // drawReshape draws the dimensions in another order, some of them written as "what is left" or "as in the input".
@@ -40,7 +47,7 @@ func drawReshape(r *rand.Rand, _ int64) testCase {
 }
 
 // drawSqueeze draws dimensions of 1 to be dropped, or all of them.
-func drawSqueeze(r *rand.Rand, _ int64) testCase {
+func drawSqueeze(r *rand.Rand, opset int64) testCase {
 	shape := append(anyShape(r, 0, 2), 1)
 	r.Shuffle(len(shape), func(i, j int) { shape[i], shape[j] = shape[j], shape[i] })
 	if r.IntN(4) == 0 {
@@ -52,13 +59,21 @@ func drawSqueeze(r *rand.Rand, _ int64) testCase {
 			axes = append(axes, int64(i))
 		}
 	}
-	return shaped("Squeeze", shape, signed(r, axes, len(shape))...)
+	return withAxes("Squeeze", opset, shape, signed(r, axes, len(shape))...)
 }
 
-func drawUnsqueeze(r *rand.Rand, _ int64) testCase {
+// withAxes is a case of an operator whose axes are an attribute before opset 13, an input since.
+func withAxes(name string, opset int64, shape []int, axes ...int64) testCase {
+	if opset >= 13 {
+		return shaped(name, shape, axes...)
+	}
+	return node(name, []onnx.Attr{onnx.IntsAttr("axes", axes...)}, of(anything, shape)...)
+}
+
+func drawUnsqueeze(r *rand.Rand, opset int64) testCase {
 	shape, more := anyShape(r, 0, 2), 1+r.IntN(2)
 	rank := len(shape) + more
-	return shaped("Unsqueeze", shape, signed(r, pick(r, rank, more), rank)...)
+	return withAxes("Unsqueeze", opset, shape, signed(r, pick(r, rank, more), rank)...)
 }
 
 func drawTranspose(r *rand.Rand, _ int64) testCase {
@@ -105,7 +120,10 @@ func drawSplit(r *rand.Rand, opset int64) testCase {
 	c := node("Split", attrs, of(anything, shape)...)
 	c.name = fmt.Sprintf("%s in %v equally=%v from %d", c.name, lengths, equally, first)
 	c.build = func(b *onnx.Builder, in []string) string {
-		if !equally {
+		switch {
+		case !equally && opset < 13:
+			attrs = append(attrs, onnx.IntsAttr("split", lengths...))
+		case !equally:
 			in = append(in, b.Ints(lengths...))
 		}
 		parts := b.Node("", "Split", in, count, attrs...)
@@ -130,40 +148,45 @@ func drawTile(r *rand.Rand, _ int64) testCase {
 	return shaped("Tile", shape, repeats...)
 }
 
-// drawPad draws pads at both ends of every axis, with and without a value in the mode that has one. Where opset allows it, on
-// some axes.
-func drawPad(modes ...string) draw {
-	return func(r *rand.Rand, opset int64) testCase {
-		shape, mode := anyShape(r, 1, 3), oneOf(r, modes)
-		axes := pick(r, len(shape), len(shape))
-		some := opset >= 18 && r.IntN(2) == 0
-		if some {
-			axes = signed(r, pick(r, len(shape), 1+r.IntN(len(shape))), len(shape))
-		}
-		pads := make([]int64, 2*len(axes))
-		for i := range pads {
-			pads[i] = padWithin(r, mode, int64(shape[within(axes[i%len(axes)], len(shape))]))
-		}
-		c := testCase{name: fmt.Sprint(mode, shape, pads, axes, some), inputs: of(anything, shape)}
-		if mode == "constant" && r.IntN(2) == 0 {
-			c.inputs = append(c.inputs, input{dims(), anything})
-		}
-		c.build = func(b *onnx.Builder, in []string) string {
-			in = slices.Insert(slices.Clone(in), 1, b.Ints(pads...))
-			if some {
-				in = append(in, make([]string, 3-len(in))...)
-				in = append(in, b.Ints(axes...))
-			}
-			return b.Op("Pad", in, onnx.StringAttr("mode", mode))
-		}
-		return c
+// drawPad draws pads at both ends of every axis, with and without a value in the mode that has one. Where the operator set
+// allows it, on some axes.
+func drawPad(r *rand.Rand, opset int64) testCase {
+	modes := []string{"constant", "constant", "reflect", "edge"}
+	if opset >= 19 {
+		modes = append(modes, "wrap")
 	}
+	shape, mode := anyShape(r, 1, 3), oneOf(r, modes)
+	axes := pick(r, len(shape), len(shape))
+	some := opset >= 18 && r.IntN(2) == 0
+	if some {
+		axes = signed(r, pick(r, len(shape), 1+r.IntN(len(shape))), len(shape))
+	}
+	pads := make([]int64, 2*len(axes))
+	for i := range pads {
+		pads[i] = padWithin(r, mode, int64(shape[within(axes[i%len(axes)], len(shape))]))
+	}
+	c := testCase{name: fmt.Sprint(mode, shape, pads, axes, some), inputs: of(anything, shape)}
+	if mode == "constant" && r.IntN(2) == 0 {
+		c.inputs = append(c.inputs, input{dims(), anything})
+	}
+	c.build = func(b *onnx.Builder, in []string) string {
+		in = slices.Insert(slices.Clone(in), 1, b.Ints(pads...))
+		if some {
+			in = append(in, make([]string, 3-len(in))...)
+			in = append(in, b.Ints(axes...))
+		}
+		return b.Op("Pad", in, onnx.StringAttr("mode", mode))
+	}
+	return c
 }
 
-// padWithin draws how far an end of n elements is padded: a reflection reaches no further than the other end.
+// padWithin draws how far an end of n elements is padded: no further than the other end where it repeats them.
 func padWithin(r *rand.Rand, mode string, n int64) int64 {
-	if mode == "reflect" {
+	switch mode {
+	case "reflect":
 		return r.Int64N(n)
+	case "wrap":
+		return r.Int64N(n + 1)
 	}
 	return r.Int64N(3)
 }
@@ -179,5 +202,74 @@ func drawTrilu(r *rand.Rand, _ int64) testCase {
 	c.build = func(b *onnx.Builder, in []string) string {
 		return b.Op("Trilu", []string{in[0], b.Int(k)}, onnx.IntAttr("upper", upper))
 	}
+	return c
+}
+
+// drawCenterCropPad draws other sizes for all axes, or for some.
+func drawCenterCropPad(r *rand.Rand, _ int64) testCase {
+	shape := anyShape(r, 1, 3)
+	axes := pick(r, len(shape), len(shape))
+	var attrs []onnx.Attr
+	if r.IntN(2) == 0 {
+		axes = signed(r, pick(r, len(shape), 1+r.IntN(len(shape))), len(shape))
+		attrs = append(attrs, onnx.IntsAttr("axes", axes...))
+	}
+	var sizes []int64
+	for range axes {
+		sizes = append(sizes, 1+r.Int64N(6))
+	}
+	c := node("CenterCropPad", attrs, of(anything, shape)...)
+	c.name = fmt.Sprint(c.name, " to ", sizes)
+	c.build = func(b *onnx.Builder, in []string) string {
+		return b.Op("CenterCropPad", []string{in[0], b.Ints(sizes...)}, attrs...)
+	}
+	return c
+}
+
+func drawDepthToSpace(r *rand.Rand, _ int64) testCase {
+	size := 1 + r.IntN(3)
+	shape := dims(anySize(r), size*size*(1+r.IntN(2)), 1+r.IntN(2), 1+r.IntN(2))
+	attrs := ints("blocksize", int64(size))
+	if mode := oneOf(r, []string{"", "DCR", "CRD"}); mode != "" {
+		attrs = append(attrs, onnx.StringAttr("mode", mode))
+	}
+	return node("DepthToSpace", attrs, of(anything, shape)...)
+}
+
+func drawSpaceToDepth(r *rand.Rand, _ int64) testCase {
+	size := 1 + r.IntN(3)
+	shape := dims(anySize(r), 1+r.IntN(2), size*(1+r.IntN(2)), size*(1+r.IntN(2)))
+	return node("SpaceToDepth", ints("blocksize", int64(size)), of(anything, shape)...)
+}
+
+// drawReverseSequence draws lengths of sequences that lie along either of the first two axes.
+func drawReverseSequence(r *rand.Rand, _ int64) testCase {
+	shape, batch := anyShape(r, 2, 3), r.IntN(2)
+	attrs := append(ints("batch_axis", int64(batch)), onnx.IntAttr("time_axis", int64(1-batch)))
+	lengths := make([]int64, shape[batch])
+	for i := range lengths {
+		lengths[i] = 1 + r.Int64N(int64(shape[1-batch]))
+	}
+	c := node("ReverseSequence", attrs, of(anything, shape)...)
+	c.name = fmt.Sprint(c.name, lengths)
+	c.build = func(b *onnx.Builder, in []string) string {
+		return b.Op("ReverseSequence", []string{in[0], b.Ints(lengths...)}, attrs...)
+	}
+	return c
+}
+
+// drawRange draws starts, ends and steps of which a small change alters no count.
+func drawRange(r *rand.Rand, _ int64) testCase {
+	start, step, count := r.NormFloat64(), float64(1+r.IntN(3)), 1+r.IntN(4)
+	if r.IntN(2) == 0 {
+		step = -step
+	}
+	limit := start + step*(float64(count)-0.5)
+	var in []input
+	for _, x := range []float64{start, limit, step} {
+		in = append(in, input{dims(), constantly(x)})
+	}
+	c := node("Range", nil, in...)
+	c.name = fmt.Sprintf("%.2g to %.2g by %g", start, limit, step)
 	return c
 }
