@@ -58,8 +58,9 @@ func drawPool(name string, v values, attrs ...onnx.Attr) draw {
 			x = append(x, s.room(r, i))
 		}
 		chosen := some(r, attrs)
-		if name == "LpPool" && opset >= 18 && r.IntN(2) == 0 {
-			chosen = append(chosen, ceils)
+		padded := slices.ContainsFunc(s.attrs, func(a onnx.Attr) bool { return a.Name == "pads" })
+		if name == "LpPool" && opset >= 18 && !padded && r.IntN(2) == 0 {
+			chosen = append(chosen, ceils) // it also counts windows that begin in the padding, unlike the operator's definition
 		}
 		if s.skips() { // what the runtime says of the output's shape is then not what it computes
 			chosen = slices.DeleteFunc(chosen, func(a onnx.Attr) bool { return a.Name == ceils.Name })

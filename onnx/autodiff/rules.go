@@ -150,7 +150,6 @@ var rules = map[op]rule{
 	{"", "DepthToSpace"}:    exact(depthToSpace, wrt(0)),
 	{"", "SpaceToDepth"}:    exact(spaceToDepth, wrt(0)),
 	{"", "ReverseSequence"}: exact(reverseSequence, wrt(0)),
-	{"", "Range"}:           exact(rangeNode, wrt(0, 1, 2)),
 
 	{"", "ReduceSum"}:       exact(reduceSum, wrt(0)),
 	{"", "ReduceMean"}:      exact(reduceMean, wrt(0)),
@@ -192,11 +191,12 @@ var rules = map[op]rule{
 
 // zeroGradient is what has a float output that is constant wherever it is differentiable, or that depends on no more than
 // its inputs' shapes: the walk ends there.
-var zeroGradient = setOf("Sign", "Floor", "Ceil", "Round", "Hardmax", "EyeLike", "RandomNormalLike", "RandomUniformLike", "Bernoulli")
+var zeroGradient = setOf("Sign", "Floor", "Ceil", "Round", "Hardmax", "EyeLike", "RandomNormalLike", "RandomUniformLike")
 
 // refused says why operators that could have a rule have none.
 var refused = map[op]string{
 	{"", "Unique"}: "which elements it leaves depends on their values",
+	{"", "Range"}:  "its inputs decide a shape",
 
 	{"", "RNN"}: recurrent, {"", "LSTM"}: recurrent, {"", "GRU"}: recurrent,
 	{"", "If"}: controlFlow, {"", "Loop"}: controlFlow, {"", "Scan"}: controlFlow, {"", "SequenceMap"}: controlFlow,

@@ -121,15 +121,3 @@ func centerCropPad(b *builder, n *onnx.Node, dy value, _ int) value {
 	}
 	return b.with("CenterCropPad", []value{dy, shape}, n.Attrs...)
 }
-
-// y_k = start + k*step: dstart = Σdy, dstep = Σk*dy. How many there are does not move.
-func rangeNode(b *builder, n *onnx.Node, dy value, i int) value {
-	switch i {
-	case 1:
-		return b.zerosLike(n.Input(1))
-	case 2:
-		k := b.op("Range", b.out.Int(0), b.op("Size", dy), b.out.Int(1))
-		dy = b.mul(dy, b.cast(k, b.typeOf(n.Output(0))))
-	}
-	return b.reshapeLike(b.with("ReduceSum", []value{dy}, onnx.IntAttr("keepdims", 0)), n.Input(i))
-}

@@ -24,7 +24,6 @@ var shapeDraws = map[op]generator{
 	{"", "DepthToSpace"}:    always(drawDepthToSpace),
 	{"", "SpaceToDepth"}:    since(13, drawSpaceToDepth),
 	{"", "ReverseSequence"}: always(drawReverseSequence),
-	{"", "Range"}:           always(drawRange),
 
 	{"", "Trilu"}: since(14, drawTrilu),
 }
@@ -255,21 +254,5 @@ func drawReverseSequence(r *rand.Rand, _ int64) testCase {
 	c.build = func(b *onnx.Builder, in []string) string {
 		return b.Op("ReverseSequence", []string{in[0], b.Ints(lengths...)}, attrs...)
 	}
-	return c
-}
-
-// drawRange draws starts, ends and steps of which a small change alters no count.
-func drawRange(r *rand.Rand, _ int64) testCase {
-	start, step, count := r.NormFloat64(), float64(1+r.IntN(3)), 1+r.IntN(4)
-	if r.IntN(2) == 0 {
-		step = -step
-	}
-	limit := start + step*(float64(count)-0.5)
-	var in []input
-	for _, x := range []float64{start, limit, step} {
-		in = append(in, input{dims(), constantly(x)})
-	}
-	c := node("Range", nil, in...)
-	c.name = fmt.Sprintf("%.2g to %.2g by %g", start, limit, step)
 	return c
 }
