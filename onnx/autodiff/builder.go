@@ -16,6 +16,7 @@ type builder struct {
 	model      *onnx.Model
 	out        *onnx.Builder
 	forward    int // how many nodes the graph had before
+	before     int // how many initialisers
 	info       map[value]onnx.ValueInfo
 	position   map[*onnx.Node]int     // where the model's own nodes stand
 	producers  map[value]*onnx.Node   // of the values that the model's own nodes make
@@ -41,7 +42,7 @@ type dimension struct {
 func newBuilder(m *onnx.Model, facts *onnx.Facts) *builder {
 	g := m.Graph
 	b := &builder{
-		model: m, out: onnx.NewBuilder(g), forward: len(g.Nodes), info: facts.Values, facts: facts,
+		model: m, out: onnx.NewBuilder(g), forward: len(g.Nodes), before: len(g.Initializers), info: facts.Values, facts: facts,
 		position: map[*onnx.Node]int{}, producers: map[value]*onnx.Node{}, constants: map[value]*onnx.Tensor{},
 		symbols: map[string]dimension{}, vectors: map[value][]int64{}, made: map[string]value{},
 		tables: map[value]bool{}, lookups: map[value][]lookup{}, cotangents: map[value][]value{},

@@ -121,14 +121,19 @@ func where(b *builder, n *onnx.Node, dy value, i int) value {
 	return b.where(n.Input(0), b.num(0), dy)
 }
 
-// y = min(max(x, low), high): dx = dy where low <= x <= high; the bound that is passed takes dy elsewhere.
+// y = min(max(x, low), high): dx = dy where low <= x <= high; the bound that is passed takes dy elsewhere, of bounds that
+// cross the high one everywhere.
 func clip(b *builder, n *onnx.Node, dy value, i int) value {
 	x, low, high := n.Input(0), n.Input(1), n.Input(2)
-	switch i {
-	case 1:
+	switch {
+	case i == 1 && high == "":
 		return b.only(b.less(x, low), dy)
-	case 2:
+	case i == 1:
+		return b.only(b.less(x, low), b.where(b.greater(low, high), b.num(0), dy))
+	case i == 2 && low == "":
 		return b.only(b.greater(x, high), dy)
+	case i == 2:
+		return b.only(b.op("Or", b.greater(x, high), b.greater(low, high)), dy)
 	}
 	if low != "" {
 		dy = b.where(b.less(x, low), b.num(0), dy)

@@ -115,12 +115,12 @@ func drawWhere(r *rand.Rand, _ int64) testCase {
 	return c
 }
 
-// drawClip draws a Clip with and without each of its bounds.
+// drawClip draws a Clip with and without each of its bounds, which may cross.
 func drawClip(r *rand.Rand, opset int64) testCase {
-	kind := r.IntN(4)
-	c := testCase{name: fmt.Sprint("bounds ", kind), inputs: []input{{anyShape(r, 0, 3), grid(0)}}, single: opset < 12}
+	kind, low := r.IntN(4), oneOf(r, []float64{-0.45, -0.45, 0.75})
+	c := testCase{name: fmt.Sprint("bounds ", kind, low), inputs: []input{{anyShape(r, 0, 3), grid(0)}}, single: opset < 12}
 	if kind&1 != 0 {
-		c.inputs = append(c.inputs, input{dims(), constantly(-0.45)})
+		c.inputs = append(c.inputs, input{dims(), constantly(low)})
 	}
 	if kind&2 != 0 {
 		c.inputs = append(c.inputs, input{dims(), constantly(0.55)})

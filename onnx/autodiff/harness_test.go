@@ -99,6 +99,9 @@ func (c testCase) check(t *testing.T, f form) {
 	if _, err := onnx.Infer(d); err != nil {
 		t.Fatalf("differentiated model: %v", err)
 	}
+	for _, x := range in {
+		wastesNothing(t, m, Request{Of: out, Wrt: []string{x}, Seed: "seed"})
+	}
 	before, after := open(t, m), open(t, d)
 	feeds := c.feeds(f, in)
 	feeds = withSeed(feeds, c.outputShape(t, before, feeds), f.dtype)
@@ -112,6 +115,25 @@ func (c testCase) check(t *testing.T, f form) {
 	for i, name := range in {
 		want := differences(t, before, feeds, name, out)
 		compare(t, fmt.Sprintf("gradient by input %d", i), got[gradients[i].Output], want, feeds[name].shape, f.dtype)
+	}
+}
+
+// wastesNothing asks that every node which a gradient adds is needed for it.
+func wastesNothing(t *testing.T, m *onnx.Model, r Request) {
+	t.Helper()
+	d, gradients, err := Differentiate(m, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	needed := map[string]bool{gradients[0].Output: true, r.Of: true}
+	for _, n := range slices.Backward(d.Graph.Nodes) {
+		if slices.ContainsFunc(n.Outputs, func(o string) bool { return needed[o] }) {
+			for _, x := range n.Inputs {
+				needed[x] = true
+			}
+		} else if strings.HasPrefix(n.Name, "grad/") {
+			t.Errorf("the gradient by %v adds %v, which nothing reads", r.Wrt, n)
+		}
 	}
 }
 

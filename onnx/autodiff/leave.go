@@ -1,6 +1,8 @@
 package autodiff
 
 import (
+	"slices"
+
 	"metalora/onnx"
 )
 
@@ -27,7 +29,38 @@ func (b *builder) leave(r Request) []Gradient {
 		gradients = append(gradients, g)
 	}
 	exits.rename()
+	b.prune()
 	return gradients
+}
+
+// prune drops the appended nodes and constants that no output depends on: rules may be written as if all that their formulas
+// mention were needed.
+func (b *builder) prune() {
+	g, needed := b.model.Graph, map[value]bool{}
+	for _, o := range g.Outputs {
+		needed[o.Name] = true
+	}
+	kept := g.Nodes[:b.forward:b.forward]
+	appended := slices.Clone(g.Nodes[b.forward:])
+	slices.Reverse(appended)
+	appended = slices.DeleteFunc(appended, func(n *onnx.Node) bool {
+		if !slices.ContainsFunc(n.Outputs, func(o value) bool { return needed[o] }) {
+			return true
+		}
+		for _, x := range n.Inputs {
+			needed[x] = true
+		}
+		return false
+	})
+	slices.Reverse(appended)
+	for _, n := range kept {
+		for _, x := range n.Inputs {
+			needed[x] = true
+		}
+	}
+	g.Nodes = append(kept, appended...)
+	constants := slices.DeleteFunc(slices.Clone(g.Initializers[b.before:]), func(t *onnx.Tensor) bool { return !needed[t.Name] })
+	g.Initializers = append(g.Initializers[:b.before:b.before], constants...)
 }
 
 // exits turns values into graph outputs. A value made by an appended node is renamed, which costs nothing; one that has

@@ -32,11 +32,10 @@ func crossEntropyLoss(b *builder, n *onnx.Node, dy value, i int) value {
 
 // loss is what the gradients of a loss have in common. All values have the rank of x.
 type loss struct {
-	node  *onnx.Node
-	x     value // log-probabilities
-	label value // 1 at the label of each sample, else 0
-	t     value // label times the weights of the classes
-	total value // Σt where the loss is divided by it, else empty
+	node         *onnx.Node
+	x            value // log-probabilities
+	label        value // 1 at the label of each sample, else 0
+	classWeights value // along the classes, or empty
 }
 
 // lossOf takes a loss apart. Labels that are to be ignored become -1, which is no class.
@@ -54,20 +53,30 @@ func (b *builder) lossOf(n *onnx.Node, x value) loss {
 	classes := b.op("Range", b.out.Int(0), b.op("Squeeze", b.sizeOf(n.Input(0), 1)), b.out.Int(1))
 	hot := b.equal(b.op("Unsqueeze", labels, b.vec(1)), b.op("Reshape", classes, b.vec(alongClasses...)))
 	l := loss{node: n, x: x, label: b.cast(hot, b.dtype)}
-	l.t = l.label
 	if w := n.Input(2); w != "" {
-		l.t = b.mul(l.label, b.op("Reshape", w, b.vec(alongClasses...)))
-	}
-	if a := n.Attr("reduction"); a == nil || a.S == "mean" {
-		l.total = b.with("ReduceSum", []value{l.t}, onnx.IntAttr("keepdims", 0))
+		l.classWeights = b.op("Reshape", w, b.vec(alongClasses...))
 	}
 	return l
 }
 
+// t is the weight of each sample at its label, else 0.
+func (l loss) t(b *builder) value {
+	if l.classWeights == "" {
+		return l.label
+	}
+	return b.mul(l.label, l.classWeights)
+}
+
+// averages reports whether the loss is divided by Σt.
+func (l loss) averages() bool {
+	a := l.node.Attr("reduction")
+	return a == nil || a.S == "mean"
+}
+
 // perSample is dy for each sample, with a dimension of 1 for the classes; a scalar stays one.
 func (l loss) perSample(b *builder, dy value) value {
-	if l.total != "" {
-		return b.div(dy, l.total)
+	if l.averages() {
+		return b.div(dy, b.with("ReduceSum", []value{l.t(b)}, onnx.IntAttr("keepdims", 0)))
 	}
 	if a := l.node.Attr("reduction"); a.S == "sum" {
 		return dy
@@ -76,12 +85,12 @@ func (l loss) perSample(b *builder, dy value) value {
 }
 
 func (l loss) scores(b *builder, dy value) value {
-	return b.neg(b.mul(l.t, l.perSample(b, dy)))
+	return b.neg(b.mul(l.t(b), l.perSample(b, dy)))
 }
 
 func (l loss) weights(b *builder, dy value) value {
 	x := l.x
-	if l.total != "" {
+	if l.averages() {
 		x = b.add(x, l.node.Output(0))
 	}
 	dw := b.mul(b.mul(l.label, x), b.neg(l.perSample(b, dy)))

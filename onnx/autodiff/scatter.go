@@ -71,29 +71,21 @@ type scatter struct {
 // gradient is the cotangent of x (i = 0) or u. A product's is dy times the product of the other factors; the maximum
 // (minimum) hands dy to what equals it, in equal parts.
 func (s scatter) gradient(dy value, i int) value {
-	share := s.winnersShare
-	if s.reduction == "mul" {
-		share = s.otherFactors
-	}
-	dx, du := share(dy)
-	if i == 0 {
-		return dx
-	}
-	return du
-}
-
-func (s scatter) otherFactors(dy value) (dx, du value) {
-	b, x, u := s.b, s.b.factor(s.x), s.b.factor(s.u)
-	product, zeros := s.put("mul", x.nonZero, u.nonZero), s.put("add", x.zeros, u.zeros)
-	dx = b.mul(dy, x.others(b, product, zeros))
-	return dx, b.mul(s.read(dy), u.others(b, s.read(product), s.read(zeros)))
-}
-
-func (s scatter) winnersShare(dy value) (dx, du value) {
 	b := s.b
+	if s.reduction == "mul" {
+		x, u := b.factor(s.x), b.factor(s.u)
+		product, zeros := s.put("mul", x.nonZero, u.nonZero), s.put("add", x.zeros, u.zeros)
+		if i == 0 {
+			return b.mul(dy, x.others(b, product, zeros))
+		}
+		return b.mul(s.read(dy), u.others(b, s.read(product), s.read(zeros)))
+	}
 	xWins, uWins := b.equal(s.x, s.y), b.equal(s.u, s.read(s.y))
-	part := b.div(dy, s.put("add", b.cast(xWins, b.dtype), b.cast(uWins, b.dtype)))
-	return b.only(xWins, part), b.only(uWins, s.read(part))
+	share := b.div(dy, s.put("add", b.cast(xWins, b.dtype), b.cast(uWins, b.dtype)))
+	if i == 0 {
+		return b.only(xWins, share)
+	}
+	return b.only(uWins, s.read(share))
 }
 
 // put combines two tensors like x and u; read is what y has where each element of u went.
