@@ -62,7 +62,7 @@ func (l Limits) Check(ids, types []int) error {
 	}
 	for i, segment := range types {
 		if segment < 0 || segment >= max(1, l.Segments) {
-			return fmt.Errorf("segment id %d at %d: the model has %d", segment, i, max(1, l.Segments))
+			return fmt.Errorf("segment id %d at %d: the model's go up to %d", segment, i, max(1, l.Segments)-1)
 		}
 	}
 	if positions > l.Length {

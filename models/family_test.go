@@ -153,8 +153,8 @@ func TestLimitsCheck(t *testing.T) {
 		"outside":              {bert, []int{1, 10}, nil, "id 10 at 1 is outside the vocabulary of 10"},
 		"negative":             {bert, []int{-1}, nil, "id -1 at 0"},
 		"segments":             {bert, []int{1, 2}, []int{0, 1}, ""},
-		"segments not read":    {roberta, []int{0, 2}, []int{0, 1}, "segment id 1 at 1: the model has 1"},
-		"too high a segment":   {bert, []int{1, 2}, []int{0, 2}, "segment id 2 at 1: the model has 2"},
+		"segments not read":    {roberta, []int{0, 2}, []int{0, 1}, "segment id 1 at 1: the model's go up to 0"},
+		"too high a segment":   {bert, []int{1, 2}, []int{0, 2}, "segment id 2 at 1: the model's go up to 1"},
 		"segments of one more": {bert, []int{1}, []int{0, 1}, "2 segment ids for 1 ids"},
 	} {
 		t.Run(name, func(t *testing.T) {

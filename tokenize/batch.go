@@ -34,10 +34,7 @@ func NewBatch(rows [][]int, pad int) Batch {
 	return b
 }
 
-// frameTokens is how many special tokens a pair has: `<s> context </s><s> candidate </s>`.
-const frameTokens = 4
-
-// Turn gives one row a candidate: `<s> context </s><s> candidate </s>`.
+// Turn gives one row a candidate, the pair of context and candidate in the form of [Tokenizer.Pair].
 //
 // Rows of more than maxLength tokens (0: no limit) lose tokens from the front of the context, which lies furthest back.
 // The candidate is what the row asks about: one that does not fit by itself is an error.
@@ -49,20 +46,26 @@ func (t *Tokenizer) Turn(context string, candidates []string, maxLength int) (Ba
 		return Batch{}, fmt.Errorf("encoding a turn: a longest length of %d tokens is impossible", maxLength)
 	}
 	before := t.Encode(context)
-	rows, cut := make([][]int, len(candidates)), 0
+	rows, second, cut := make([][]int, len(candidates)), make([]int, len(candidates)), 0
 	for i, candidate := range candidates {
 		ids := t.Encode(candidate)
 		kept := before
-		if over := len(before) + len(ids) + frameTokens - maxLength; maxLength > 0 && over > 0 {
+		if over := len(before) + len(ids) + t.frame.tokens() - maxLength; maxLength > 0 && over > 0 {
 			if over > len(before) {
 				return Batch{}, fmt.Errorf("encoding a turn: candidate %d has %d tokens; with %d special ones the limit of %d is passed",
-					i, len(ids), frameTokens, maxLength)
+					i, len(ids), t.frame.tokens(), maxLength)
 			}
 			kept, cut = before[over:], cut+1
 		}
-		rows[i] = t.frame(kept, ids)
+		rows[i] = t.frame.row(kept, ids)
+		second[i] = t.frame.second(kept, len(rows[i]))
 	}
 	batch := NewBatch(rows, t.pad)
+	for r, row := range rows {
+		for i := second[r]; i < len(row); i++ {
+			batch.Types[r*batch.Length+i] = 1
+		}
+	}
 	batch.Cut = cut
 	return batch, nil
 }

@@ -51,7 +51,7 @@ func TestTurnIsPairs(t *testing.T) {
 	}
 	got, tokens := rows(batch), 0
 	for i, candidate := range candidates {
-		want := tok.Pair("what do you do ?", candidate)
+		want, _ := tok.Pair("what do you do ?", candidate)
 		tokens += len(want)
 		if diff := cmp.Diff(want, got[i]); diff != "" {
 			t.Errorf("row %d (-want +got):\n%s", i, diff)

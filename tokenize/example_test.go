@@ -32,7 +32,8 @@ func Example() {
 	}
 	batch, err := tok.Turn("you ?", []string{"i like dogs", "i like it"}, 0)
 	fmt.Println(batch.Rows, "x", batch.Length, "ids,", batch.Tokens, "of them tokens;", err)
-	fmt.Println(tok.Decode(tok.Pair("you ?", "i like dogs")))
+	ids, _ := tok.Pair("you ?", "i like dogs")
+	fmt.Println(tok.Decode(ids))
 	// Output:
 	// 2 x 14 ids, 26 of them tokens; <nil>
 	// <s>you ?</s><s>i like dogs</s>

@@ -15,6 +15,7 @@ import (
 const (
 	vocabularyFile = "vocab.json"
 	mergesFile     = "merges.txt"
+	vocabularyText = "vocab.txt"
 	tokenizerJSON  = "tokenizer.json"
 	specialFile    = "special_tokens_map.json"
 	configFile     = "tokenizer_config.json"
@@ -23,9 +24,10 @@ const (
 // maxFile bounds every file that is read; RoBERTa's tokenizer.json has 1.4 MB, the largest known ones 35 MB.
 const maxFile = 64 << 20
 
-// Load reads the tokenizer of a folder as Hugging Face writes it: tokenizer.json, or else vocab.json and merges.txt.
-// The texts of special tokens come from special_tokens_map.json and tokenizer_config.json where they are there, else
-// they are RoBERTa's. Other files may stand beside. An error names the file and the line or entry in it.
+// Load reads the tokenizer of a folder as Hugging Face writes it: tokenizer.json, or else vocab.json and merges.txt
+// (byte-level BPE), or else vocab.txt (WordPiece). The texts of special tokens come from special_tokens_map.json and
+// tokenizer_config.json where they are there, else they are RoBERTa's or BERT's. Other files may stand beside. An error
+// names the file and the line or entry in it.
 func Load(dir string) (*Tokenizer, error) {
 	t, err := load(dir)
 	if err != nil {
@@ -35,31 +37,46 @@ func Load(dir string) (*Tokenizer, error) {
 }
 
 func load(dir string) (*Tokenizer, error) {
-	special, err := readSpecial(dir)
+	s, err := readSettings(dir)
 	if err != nil {
 		return nil, err
 	}
-	v, place, err := readVocabulary(dir)
+	data, err := readFile(dir, tokenizerJSON)
+	if err == nil {
+		return parseTokenizer(data, s)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if data, err = readFile(dir, vocabularyText); err == nil && !there(dir, vocabularyFile) {
+		return loadText(data, s)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	v, place, err := readPair(dir)
 	if err != nil {
 		return nil, err
 	}
-	v.Special = special.or(robertaSpecial)
+	v.Special = s.special.or(robertaSpecial)
 	return newTokenizer(v, place)
 }
 
-// readVocabulary reads tokens and merges. place says where merge i was read.
-func readVocabulary(dir string) (v *Vocabulary, place func(i int) string, err error) {
-	data, err := readFile(dir, tokenizerJSON)
-	if err == nil {
-		if v, err = parseTokenizer(data); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", tokenizerJSON, err)
-		}
-		return v, func(i int) string { return fmt.Sprintf("%s: merge %d", tokenizerJSON, i+1) }, nil
+// there tells whether a folder has a file.
+func there(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return err == nil
+}
+
+// loadText makes the tokenizer of a vocab.txt.
+func loadText(data []byte, s settings) (*Tokenizer, error) {
+	ids, err := parseLines(string(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", vocabularyText, err)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, err
-	}
-	return readPair(dir)
+	p := newPieces(&Vocabulary{IDs: ids, Special: s.special.or(bertSpecial)})
+	s.override(&p.rules)
+	return p.tokenizer()
 }
 
 // readPair reads vocab.json and merges.txt.
@@ -86,35 +103,43 @@ func readPair(dir string) (*Vocabulary, func(i int) string, error) {
 // missing says what a tokenizer folder has to hold.
 func missing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w; a tokenizer is %s with %s, or %s", err, vocabularyFile, mergesFile, tokenizerJSON)
+		return fmt.Errorf("%w; a tokenizer is %s, %s with %s, or %s", err, tokenizerJSON, vocabularyFile, mergesFile, vocabularyText)
 	}
 	return err
 }
 
-// readSpecial reads the texts of the special tokens: what special_tokens_map.json does not say, tokenizer_config.json may.
-// Of the latter's settings do_lower_case is ignored, as RoBERTa's tokenizer ignores it: the published folder sets it and
-// the model is cased all the same.
-func readSpecial(dir string) (Special, error) {
-	var special Special
+// settings are what the small files beside a vocabulary say.
+type settings struct {
+	special Special
+	lower   *bool // of BERT's rules; nil where the files say nothing
+	strip   *bool // nil: as lower
+	chinese *bool
+}
+
+// readSettings reads special_tokens_map.json and tokenizer_config.json: what the one does not say, the other may.
+func readSettings(dir string) (settings, error) {
+	var all settings
 	for _, name := range []string{specialFile, configFile} {
 		data, err := readFile(dir, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return special, err
+			return all, err
 		}
-		found, err := parseSpecial(data)
+		found, err := parseSettings(data)
 		if err != nil {
-			return special, fmt.Errorf("%s: %w", name, err)
+			return all, fmt.Errorf("%s: %w", name, err)
 		}
-		special = special.or(found)
+		found.special = all.special.or(found.special)
+		all = found
 	}
-	return special, nil
+	return all, nil
 }
 
-// parseSpecial reads special_tokens_map.json or tokenizer_config.json.
-func parseSpecial(data []byte) (Special, error) {
+// parseSettings reads special_tokens_map.json or tokenizer_config.json. do_lower_case and its kind are BERT's alone: the
+// published folder of RoBERTa sets it, its tokenizer ignores it, and the model is cased all the same.
+func parseSettings(data []byte) (settings, error) {
 	var file struct {
 		Begin          specialText `json:"bos_token"`
 		Class          specialText `json:"cls_token"`
@@ -124,15 +149,37 @@ func parseSpecial(data []byte) (Special, error) {
 		Unknown        specialText `json:"unk_token"`
 		Mask           specialText `json:"mask_token"`
 		AddPrefixSpace bool        `json:"add_prefix_space"`
+		Lower          *bool       `json:"do_lower_case"`
+		Strip          *bool       `json:"strip_accents"`
+		Chinese        *bool       `json:"tokenize_chinese_chars"`
+		Basic          *bool       `json:"do_basic_tokenize"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
-		return Special{}, located(data, err)
+		return settings{}, located(data, err)
 	}
 	if file.AddPrefixSpace {
-		return Special{}, errors.New("add_prefix_space: true is not supported")
+		return settings{}, errors.New("add_prefix_space: true is not supported")
+	}
+	if file.Basic != nil && !*file.Basic {
+		return settings{}, errors.New("do_basic_tokenize: false is not supported")
 	}
 	own := Special{Start: string(file.Class), End: string(file.Separator), Pad: string(file.Pad), Unknown: string(file.Unknown), Mask: string(file.Mask)}
-	return own.or(Special{Start: string(file.Begin), End: string(file.Stop)}), nil
+	return settings{special: own.or(Special{Start: string(file.Begin), End: string(file.Stop)}),
+		lower: file.Lower, strip: file.Strip, chinese: file.Chinese}, nil
+}
+
+// override puts the settings over those of a tokenizer.json, as Hugging Face's BertTokenizer does. Where lower-casing is
+// set and nothing is said of accents, they fall with the case.
+func (s settings) override(r *bertRules) {
+	if s.chinese != nil {
+		r.chinese = *s.chinese
+	}
+	if s.lower != nil {
+		r.lower, r.strip = *s.lower, *s.lower
+	}
+	if s.strip != nil {
+		r.strip = *s.strip
+	}
 }
 
 // specialText is "text" or {"content": "text", …}.

@@ -166,7 +166,7 @@ func TestLoadErrors(t *testing.T) {
 	entry := func(e string) string { return strings.TrimSuffix(vocabulary, "}") + "\n," + e + "}" }
 	last := fmt.Sprintf("line 2, entry %d: ", len(small().IDs)+1)
 	checkLoadErrors(t, map[string]loadError{
-		"no files":              {map[string]string{vocabularyFile: "-", mergesFile: "-"}, "a tokenizer is vocab.json with merges.txt, or tokenizer.json"},
+		"no files":              {map[string]string{vocabularyFile: "-", mergesFile: "-"}, "a tokenizer is tokenizer.json, vocab.json with merges.txt, or vocab.txt"},
 		"no merges":             {map[string]string{mergesFile: "-"}, "merges.txt: no such file"},
 		"vocabulary of nothing": {map[string]string{vocabularyFile: ""}, "vocab.json: line 1: the file is no object of tokens and ids: the file ends too early"},
 		"vocabulary is a list":  {map[string]string{vocabularyFile: "[1]"}, "found ["},
@@ -202,7 +202,7 @@ func TestTokenizerJSONErrors(t *testing.T) {
 		return tokenizerText(func(_, model map[string]any) { model[key] = value })
 	}
 	checkLoadErrors(t, map[string]loadError{
-		"another tokenizer.json": {map[string]string{tokenizerJSON: model("type", "WordPiece")}, `tokenizer.json: model type "WordPiece" is not supported`},
+		"another tokenizer.json": {map[string]string{tokenizerJSON: model("type", "WordLevel")}, `tokenizer.json: model type "WordLevel" is not supported`},
 		"a normalizer":           {map[string]string{tokenizerJSON: file("normalizer", map[string]string{"type": "NFC"})}, `normalizer {"type":"NFC"}`},
 		"other words":            {map[string]string{tokenizerJSON: file("pre_tokenizer", map[string]string{"type": "Whitespace"})}, `pre_tokenizer type "Whitespace"`},
 		"a prefix space in it":   {map[string]string{tokenizerJSON: file("pre_tokenizer", map[string]any{"type": "ByteLevel", "add_prefix_space": true})}, "add_prefix_space"},
@@ -284,24 +284,30 @@ func FuzzParseTokenizer(f *testing.F) {
 	f.Add([]byte(tokenizerText(func(_, model map[string]any) { model["merges"] = []string{"h i"} })))
 	f.Add([]byte(`{"model":{"vocab":null},"pre_tokenizer":{"type":"ByteLevel"}}`))
 	f.Add([]byte(`{"pre_tokenizer":null,"added_tokens":[{}]}`))
+	f.Add([]byte(pieceText(nil)))
+	f.Add([]byte(pieceText(func(file, model map[string]any) {
+		file["normalizer"], model["continuing_subword_prefix"] = map[string]any{"type": "BertNormalizer", "strip_accents": true}, ""
+	})))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		v, err := parseTokenizer(data)
+		tok, err := parseTokenizer(data, settings{})
 		if err != nil {
 			return
 		}
-		v.Special = robertaSpecial
-		if tok, err := New(v); err == nil {
-			tok.Decode(tok.Encode(string(data)))
+		for _, id := range tok.Encode(string(data)) {
+			if id < 0 || id >= tok.Size() {
+				t.Errorf("id %d, and Size is %d", id, tok.Size())
+			}
 		}
+		tok.Decode(tok.Encode(string(data)))
 	})
 }
 
-func FuzzParseSpecial(f *testing.F) {
-	for _, text := range []string{"{}", "null", `{"cls_token":"a","mask_token":{"content":"b"}}`, `{"pad_token":[]}`} {
+func FuzzParseSettings(f *testing.F) {
+	for _, text := range []string{"{}", "null", `{"cls_token":"a","mask_token":{"content":"b"}}`, `{"pad_token":[]}`, `{"do_lower_case":true,"strip_accents":null}`} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if s, err := parseSpecial(data); err != nil && s != (Special{}) {
+		if s, err := parseSettings(data); err != nil && s != (settings{}) {
 			t.Errorf("%v comes with an error: %v", s, err)
 		}
 	})

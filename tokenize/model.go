@@ -30,7 +30,8 @@ var _ tokenizer.Model = (*model)(nil)
 // newModel checks a vocabulary and lays it out for merging. An error names the place of a merge as place does.
 func newModel(v *Vocabulary, place func(i int) string) (*model, error) {
 	m := &model{vocabulary: v, merges: make(map[pair]merge, len(v.Merges))}
-	if err := m.number(v.IDs); err != nil {
+	var err error
+	if m.tokens, err = byID(v.IDs); err != nil {
 		return nil, err
 	}
 	for b, letter := range letterOf {
@@ -50,26 +51,26 @@ func newModel(v *Vocabulary, place func(i int) string) (*model, error) {
 	return m, nil
 }
 
-// number fills tokens, and refuses ids that are negative, shared or absurd, and empty tokens.
-func (m *model) number(ids map[string]int) error {
+// byID gives the tokens by id, and refuses ids that are negative, shared or absurd, and empty tokens.
+func byID(ids map[string]int) ([]string, error) {
 	size := 0
 	for token, id := range ids {
 		if token == "" {
-			return fmt.Errorf("id %d: its token is empty", id)
+			return nil, fmt.Errorf("id %d: its token is empty", id)
 		}
 		if id < 0 || id >= maxIDs {
-			return fmt.Errorf("token %q: id %d is outside 0 … %d", token, id, maxIDs-1)
+			return nil, fmt.Errorf("token %q: id %d is outside 0 … %d", token, id, maxIDs-1)
 		}
 		size = max(size, id+1)
 	}
-	m.tokens = make([]string, size)
+	tokens := make([]string, size)
 	for token, id := range ids {
-		if other := m.tokens[id]; other != "" {
-			return fmt.Errorf("tokens %q and %q share the id %d", min(token, other), max(token, other), id)
+		if other := tokens[id]; other != "" {
+			return nil, fmt.Errorf("tokens %q and %q share the id %d", min(token, other), max(token, other), id)
 		}
-		m.tokens[id] = token
+		tokens[id] = token
 	}
-	return nil
+	return tokens, nil
 }
 
 func (m *model) addMerge(rank int, texts [2]string) error {

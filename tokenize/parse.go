@@ -123,3 +123,21 @@ func parseMerge(text string) ([2]string, error) {
 	}
 	return [2]string{left, right}, nil
 }
+
+// parseLines reads vocab.txt: a token a line, whose number, from 0, is the id. A carriage return before the line feed
+// belongs to the line's end.
+func parseLines(text string) (map[string]int, error) {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) > maxIDs {
+		return nil, fmt.Errorf("%d lines, want at most %d", len(lines), maxIDs)
+	}
+	ids := make(map[string]int, len(lines))
+	for i, line := range lines {
+		token := strings.TrimSuffix(line, "\r")
+		if other, twice := ids[token]; twice {
+			return nil, fmt.Errorf("line %d: token %q stands in line %d too", i+1, token, other+1)
+		}
+		ids[token] = i
+	}
+	return ids, nil
+}

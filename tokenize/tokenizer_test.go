@@ -17,7 +17,7 @@ import (
 // pipelineIDs gives a text whole to the library, without cache.
 func pipelineIDs(t testing.TB, tok *Tokenizer, text string) []int {
 	t.Helper()
-	encoding, err := tok.pipeline.EncodeSingleSequence(tokenizer.NewInputSequence(text), 0, tokenizer.Byte)
+	encoding, err := pairsOf(t, tok).pipeline.EncodeSingleSequence(tokenizer.NewInputSequence(text), 0, tokenizer.Byte)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,15 +29,15 @@ func TestSizeAndPad(t *testing.T) {
 	if tok.Size() != 50265 || tok.PadID() != 1 {
 		t.Errorf("Size %d, PadID %d; want 50265 and 1", tok.Size(), tok.PadID())
 	}
-	if tok.model.GetVocabSize() != 50265 || len(tok.model.GetVocab()) != 50265 {
-		t.Errorf("the library sees %d tokens", tok.model.GetVocabSize())
+	if pairsOf(t, tok).model.GetVocabSize() != 50265 || len(pairsOf(t, tok).model.GetVocab()) != 50265 {
+		t.Errorf("the library sees %d tokens", pairsOf(t, tok).model.GetVocabSize())
 	}
 }
 
 // TestOffsets: the library's offsets are bytes of the text it was given.
 func TestOffsets(t *testing.T) {
 	const text = "hé, 1000 \u00a0ooooh\n"
-	encoding, err := roberta(t).pipeline.EncodeSingleSequence(tokenizer.NewInputSequence(text), 0, tokenizer.Byte)
+	encoding, err := pairsOf(t, roberta(t)).pipeline.EncodeSingleSequence(tokenizer.NewInputSequence(text), 0, tokenizer.Byte)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,8 +99,8 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	tok := roberta(t)
 	tok.Encode(strings.Repeat("x", longWord) + " " + strings.Repeat("x", longWord))
-	if _, ok := tok.known.get(strings.Repeat("x", longWord)); !ok || len(tok.known.ids) != 1 {
-		t.Errorf("%d words are kept, want the one of %d bytes", len(tok.known.ids), longWord)
+	if _, ok := pairsOf(t, tok).known.get(strings.Repeat("x", longWord)); !ok || len(pairsOf(t, tok).known.ids) != 1 {
+		t.Errorf("%d words are kept, want the one of %d bytes", len(pairsOf(t, tok).known.ids), longWord)
 	}
 }
 
@@ -239,7 +239,7 @@ func naiveIDs(m *model, word string) (ids []int) {
 
 // TestMergeOrder compares the queue with the definition on words full of ties.
 func TestMergeOrder(t *testing.T) {
-	m := roberta(t).model
+	m := pairsOf(t, roberta(t)).model
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 3000 {
 		word := make([]byte, 1+i%longWord)

@@ -3,11 +3,13 @@ package tokenize
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
 // tokenizerFile is the part of Hugging Face's tokenizer.json that decides ids. Left out: truncation and padding, which
-// [Tokenizer.Turn] does itself, and the post-processor, whose pair form is not the experiment's.
+// [Tokenizer.Turn] does itself, and the post-processor, whose form of a pair is that of [Tokenizer.Pair] or, for RoBERTa,
+// not the experiment's.
 type tokenizerFile struct {
 	AddedTokens []struct {
 		ID      int    `json:"id"`
@@ -15,21 +17,8 @@ type tokenizerFile struct {
 		Special bool   `json:"special"`
 	} `json:"added_tokens"`
 	Normalizer   json.RawMessage `json:"normalizer"`
-	PreTokenizer struct {
-		Type           string `json:"type"`
-		AddPrefixSpace bool   `json:"add_prefix_space"`
-		UseRegex       *bool  `json:"use_regex"`
-	} `json:"pre_tokenizer"`
-	Model struct {
-		Type         string          `json:"type"`
-		Dropout      float64         `json:"dropout"`
-		Prefix       string          `json:"continuing_subword_prefix"`
-		Suffix       string          `json:"end_of_word_suffix"`
-		ByteFallback bool            `json:"byte_fallback"`
-		IgnoreMerges bool            `json:"ignore_merges"`
-		Vocabulary   json.RawMessage `json:"vocab"`
-		Merges       []jsonMerge     `json:"merges"`
-	} `json:"model"`
+	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
+	Model        json.RawMessage `json:"model"`
 }
 
 // jsonMerge is "left right" in older files and ["left", "right"] in newer ones.
@@ -54,23 +43,76 @@ func (m *jsonMerge) UnmarshalJSON(data []byte) error {
 }
 
 // parseTokenizer reads tokenizer.json. What would give other ids than ours is refused by name.
-func parseTokenizer(data []byte) (*Vocabulary, error) {
+func parseTokenizer(data []byte, s settings) (*Tokenizer, error) {
 	var file tokenizerFile
-	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, located(data, err)
+	var model struct {
+		Type string `json:"type"`
 	}
-	if what := file.unsupported(); what != "" {
+	err := json.Unmarshal(data, &file)
+	if err == nil && len(file.Model) > 0 {
+		err = json.Unmarshal(file.Model, &model)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", tokenizerJSON, located(data, err))
+	}
+	var t *Tokenizer
+	switch model.Type {
+	case "", "BPE":
+		t, err = file.bytePairs(s)
+	case "WordPiece":
+		t, err = file.wordPieces(s)
+	default:
+		err = fmt.Errorf("model type %q is not supported: only BPE and WordPiece", model.Type)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", tokenizerJSON, err)
+	}
+	return t, nil
+}
+
+// bytePairs makes the tokenizer of a BPE model.
+func (f *tokenizerFile) bytePairs(s settings) (*Tokenizer, error) {
+	var m bpeModel
+	var pre byteLevel
+	if err := f.decode(&m, &pre); err != nil {
+		return nil, err
+	}
+	if what := unsupportedBPE(f.Normalizer, pre, m); what != "" {
 		return nil, fmt.Errorf("%s is not supported: only byte-level BPE as GPT-2 and RoBERTa have it", what)
 	}
-	ids, err := parseVocabulary(file.Model.Vocabulary)
+	v, err := f.vocabulary(m.Vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	for _, merge := range m.Merges {
+		v.Merges = append(v.Merges, merge)
+	}
+	v.Special = s.special.or(robertaSpecial)
+	return newTokenizer(v, func(i int) string { return fmt.Sprintf("merge %d", i+1) })
+}
+
+// decode reads the model and the pre-tokenizer.
+func (f *tokenizerFile) decode(model, preTokenizer any) error {
+	if len(f.Model) > 0 {
+		if err := json.Unmarshal(f.Model, model); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+	}
+	if len(f.PreTokenizer) > 0 {
+		if err := json.Unmarshal(f.PreTokenizer, preTokenizer); err != nil {
+			return fmt.Errorf("pre_tokenizer: %w", err)
+		}
+	}
+	return nil
+}
+
+// vocabulary is a model's tokens with those that the file adds: special ones, which no text is cut at.
+func (f *tokenizerFile) vocabulary(raw json.RawMessage) (*Vocabulary, error) {
+	ids, err := parseVocabulary(raw)
 	if err != nil {
 		return nil, fmt.Errorf("model.vocab, counted from its brace: %w", err)
 	}
-	v := &Vocabulary{IDs: ids}
-	for _, m := range file.Model.Merges {
-		v.Merges = append(v.Merges, m)
-	}
-	for i, added := range file.AddedTokens {
+	for i, added := range f.AddedTokens {
 		if !added.Special {
 			return nil, fmt.Errorf("added_tokens, entry %d: %q is not a special token: cutting such words out of a text is not supported", i+1, added.Content)
 		}
@@ -79,19 +121,34 @@ func parseTokenizer(data []byte) (*Vocabulary, error) {
 		}
 		ids[added.Content] = added.ID
 	}
-	return v, nil
+	return &Vocabulary{IDs: ids}, nil
 }
 
-// unsupported names the first setting that asks for another kind of tokenizer; "" where there is none.
-func (f *tokenizerFile) unsupported() string {
-	m, p := f.Model, f.PreTokenizer
+// bpeModel is a model of type BPE.
+type bpeModel struct {
+	Dropout      float64         `json:"dropout"`
+	Prefix       string          `json:"continuing_subword_prefix"`
+	Suffix       string          `json:"end_of_word_suffix"`
+	ByteFallback bool            `json:"byte_fallback"`
+	IgnoreMerges bool            `json:"ignore_merges"`
+	Vocabulary   json.RawMessage `json:"vocab"`
+	Merges       []jsonMerge     `json:"merges"`
+}
+
+// byteLevel is a pre-tokenizer of type ByteLevel.
+type byteLevel struct {
+	Type           string `json:"type"`
+	AddPrefixSpace bool   `json:"add_prefix_space"`
+	UseRegex       *bool  `json:"use_regex"`
+}
+
+// unsupportedBPE names the first setting that asks for another kind of tokenizer; "" where there is none.
+func unsupportedBPE(normalizer json.RawMessage, p byteLevel, m bpeModel) string {
 	switch {
-	case m.Type != "" && m.Type != "BPE":
-		return fmt.Sprintf("model type %q", m.Type)
 	case len(m.Vocabulary) == 0:
 		return "a model without vocab"
-	case len(f.Normalizer) > 0 && !bytes.Equal(f.Normalizer, []byte("null")):
-		return fmt.Sprintf("normalizer %.80s", f.Normalizer)
+	case len(normalizer) > 0 && !bytes.Equal(normalizer, []byte("null")):
+		return fmt.Sprintf("normalizer %.80s", normalizer)
 	case p.Type != "ByteLevel":
 		return fmt.Sprintf("pre_tokenizer type %q", p.Type)
 	case p.AddPrefixSpace:
@@ -108,4 +165,62 @@ func (f *tokenizerFile) unsupported() string {
 		return "model.ignore_merges"
 	}
 	return ""
+}
+
+// wordPieces makes the tokenizer of a WordPiece model. The normalizer and pre-tokenizer have to be BERT's.
+func (f *tokenizerFile) wordPieces(s settings) (*Tokenizer, error) {
+	m := struct {
+		Unknown    string          `json:"unk_token"`
+		Prefix     *string         `json:"continuing_subword_prefix"`
+		MaxChars   *int            `json:"max_input_chars_per_word"`
+		Vocabulary json.RawMessage `json:"vocab"`
+	}{}
+	var pre struct {
+		Type string `json:"type"`
+	}
+	if err := f.decode(&m, &pre); err != nil {
+		return nil, err
+	}
+	if len(m.Vocabulary) == 0 {
+		return nil, errors.New("a model without vocab is not supported")
+	}
+	if pre.Type != "BertPreTokenizer" {
+		return nil, fmt.Errorf("pre_tokenizer type %q is not supported: WordPiece only with BertPreTokenizer", pre.Type)
+	}
+	v, err := f.vocabulary(m.Vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	v.Special = s.special.or(Special{Unknown: m.Unknown}).or(bertSpecial)
+	p := newPieces(v)
+	if m.Prefix != nil {
+		p.prefix = *m.Prefix
+	}
+	if m.MaxChars != nil {
+		p.maxChars = *m.MaxChars
+	}
+	if p.rules, err = parseBertRules(f.Normalizer); err != nil {
+		return nil, err
+	}
+	s.override(&p.rules)
+	return p.tokenizer()
+}
+
+// parseBertRules reads a BertNormalizer. What it leaves out is set, as Hugging Face has it.
+func parseBertRules(data json.RawMessage) (bertRules, error) {
+	n := struct {
+		Type    string `json:"type"`
+		Clean   bool   `json:"clean_text"`
+		Chinese bool   `json:"handle_chinese_chars"`
+		Strip   *bool  `json:"strip_accents"`
+		Lower   bool   `json:"lowercase"`
+	}{Clean: true, Chinese: true, Lower: true}
+	if len(data) == 0 || json.Unmarshal(data, &n) != nil || n.Type != "BertNormalizer" {
+		return bertRules{}, fmt.Errorf("normalizer %.80s is not supported: WordPiece only with BertNormalizer", data)
+	}
+	r := bertRules{clean: n.Clean, chinese: n.Chinese, strip: n.Lower, lower: n.Lower}
+	if n.Strip != nil {
+		r.strip = *n.Strip
+	}
+	return r, nil
 }

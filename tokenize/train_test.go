@@ -173,7 +173,7 @@ func TestWriteFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(v, tok.model.vocabulary); diff != "" {
+	if diff := cmp.Diff(v, pairsOf(t, tok).model.vocabulary); diff != "" {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
 	for _, row := range jsonLines[golden](t, "testdata/trained/ids.jsonl") {

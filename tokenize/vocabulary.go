@@ -20,6 +20,9 @@ type Special struct {
 // RoBERTa has these.
 var robertaSpecial = Special{Start: "<s>", End: "</s>", Pad: "<pad>", Unknown: "<unk>", Mask: "<mask>"}
 
+// BERT has these.
+var bertSpecial = Special{Start: "[CLS]", End: "[SEP]", Pad: "[PAD]", Unknown: "[UNK]", Mask: "[MASK]"}
+
 // or fills what s leaves empty from t.
 func (s Special) or(t Special) Special {
 	return Special{

@@ -18,12 +18,13 @@ const maxLine = 64 << 20
 
 func (p *program) tokenize() *cobra.Command {
 	var dir string
-	var pair, asJSON bool
+	var pair, types, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "tokenize --model DIR [FILE]",
 		Short: "Turn lines of text into token ids",
-		Long: `Tokenize writes the ids of each line of FILE or standard input: <s> a </s>, and with --pair <s> a </s><s> b </s>. A line ends
-at the line feed alone, so a carriage return is text, and special tokens that stand in a text are text too.`,
+		Long: `Tokenize writes the ids of each line of FILE or standard input: <s> a </s>, and with --pair <s> a </s><s> b </s>, or in BERT's
+form [CLS] a [SEP] and [CLS] a [SEP] b [SEP]; --types adds the segment ids that BERT reads, in the form that logits takes. A line
+ends at the line feed alone, so a carriage return is text, and special tokens that stand in a text are text too.`,
 		Example: `  echo 'hello there' | metalora tokenize --model models/roberta-base --json
   metalora tokenize --model models/roberta-base --pair pairs.tsv`,
 		Args: takes(1, "FILE"),
@@ -41,9 +42,12 @@ at the line feed alone, so a carriage return is text, and special tokens that st
 			}
 			defer in.Close()
 			return eachLine(in, name, func(number int, line string) error {
-				ids, err := encode(t, line, pair)
+				ids, segments, err := encode(t, line, pair)
 				if err != nil {
 					return fault.Input(fmt.Errorf("%s:%d: %w", name, number, err))
+				}
+				if types {
+					return p.json(map[string][]int{"ids": ids, "types": segments})
 				}
 				if asJSON {
 					return p.json(ids)
@@ -55,19 +59,22 @@ at the line feed alone, so a carriage return is text, and special tokens that st
 	}
 	cmd.Flags().StringVar(&dir, "model", "", "`folder` with the tokenizer's files; weights need not be there")
 	cmd.Flags().BoolVar(&pair, "pair", false, "lines have two columns with a tab between")
+	cmd.Flags().BoolVar(&types, "types", false, "write {\"ids\":[…],\"types\":[…]} a line")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write a JSON list a line")
 	return cmd
 }
 
-func encode(t *tokenize.Tokenizer, line string, pair bool) ([]int, error) {
+func encode(t *tokenize.Tokenizer, line string, pair bool) (ids, types []int, err error) {
 	if !pair {
-		return t.Single(line), nil
+		ids = t.Single(line)
+		return ids, make([]int, len(ids)), nil
 	}
 	columns := strings.Split(line, "\t")
 	if len(columns) != 2 {
-		return nil, fmt.Errorf("%d columns, want 2 with a tab between", len(columns))
+		return nil, nil, fmt.Errorf("%d columns, want 2 with a tab between", len(columns))
 	}
-	return t.Pair(columns[0], columns[1]), nil
+	ids, types = t.Pair(columns[0], columns[1])
+	return ids, types, nil
 }
 
 // eachLine calls a function with every line, numbered from 1. Only a line feed ends a line; the last one may lack it.
