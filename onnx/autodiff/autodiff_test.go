@@ -211,3 +211,25 @@ func TestLiftKeepsRoiAlign(t *testing.T) {
 		t.Errorf("in opset %d: %s", d.Opsets[""], diff)
 	}
 }
+
+// Constants that no node reads are not left behind, and the model's own are all kept.
+func TestUnusedConstants(t *testing.T) {
+	m, b := graph("x")
+	own := b.Scalar(7)
+	b.Input("wide", onnx.Float, 2, 5)
+	b.Named("y", "Concat", []string{"wide", "wide", "x"}, onnx.IntAttr("axis", 1)) // the start of x is 5+5
+	b.Output("y", onnx.Float, 2, 13)
+	d, _, err := Differentiate(m, Request{Of: "y", Wrt: []string{"x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range d.Graph.Initializers {
+		reads := func(n *onnx.Node) bool { return slices.Contains(n.Inputs, c.Name) }
+		if c.Name != own && !slices.ContainsFunc(d.Graph.Nodes, reads) {
+			t.Errorf("nothing reads %s", c.Name)
+		}
+	}
+	if !slices.ContainsFunc(d.Graph.Initializers, func(c *onnx.Tensor) bool { return c.Name == own }) {
+		t.Errorf("%s is gone", own)
+	}
+}
