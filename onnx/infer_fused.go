@@ -26,7 +26,8 @@ func embedLayerNorm(s *site) error {
 	return nil
 }
 
-// attention: x [rows, length, in], weight [in, 3*hidden], bias [3*hidden] -> [rows, length, hidden].
+// attention: x [rows, length, in], weight [in, 3*hidden], bias [3*hidden] -> [rows, length, hidden]. Output 1, keys and values
+// with those of the past, has five dimensions.
 func attention(s *site) error {
 	x, bias := s.shape(0), s.shape(2)
 	out := unknown(3)
@@ -39,10 +40,12 @@ func attention(s *site) error {
 		out[2] = bias[0].number().over(constant(3)).dim()
 	}
 	s.set(0, s.dtype(0), out)
+	s.set(1, s.dtype(0), unknown(5))
 	return nil
 }
 
-// multiHeadAttention: query [rows, length, hidden], key, value [rows, key length, width] -> [rows, length, width].
+// multiHeadAttention: query [rows, length, hidden], key, value [rows, key length, width] or [rows, heads, key length, size] ->
+// [rows, length, width]. Keys and values with those of the past are [rows, heads, keys, size].
 func multiHeadAttention(s *site) error {
 	out := unknown(3)
 	if q := s.shape(0); len(q) == 3 {
@@ -50,8 +53,12 @@ func multiHeadAttention(s *site) error {
 	}
 	if v := s.shape(2); len(v) == 3 {
 		out[2] = v[2]
+	} else if len(v) == 4 {
+		out[2] = v[1].number().times(v[3].number()).dim()
 	}
 	s.set(0, s.dtype(0), out)
+	s.set(1, s.dtype(0), unknown(4))
+	s.set(2, s.dtype(0), unknown(4))
 	return nil
 }
 

@@ -38,6 +38,7 @@ var shapeRules = map[operator]shapeRule{
 	{"", "Conv"}: conv, {"", "ConvTranspose"}: convTranspose,
 	{"", "MaxPool"}: pool, {"", "AveragePool"}: pool, {"", "LpPool"}: pool, {"", "MaxUnpool"}: maxUnpool,
 	{"", "GlobalAveragePool"}: globalPool, {"", "GlobalMaxPool"}: globalPool, {"", "GlobalLpPool"}: globalPool,
+	{"", "Attention"}: standardAttention, {"", "RotaryEmbedding"}: sameAsFirst, {microsoft, "RotaryEmbedding"}: sameAsFirst,
 	{"", "Resize"}: resize, {"", "GridSample"}: gridSample, {"", "AffineGrid"}: affineGrid, {"", "RoiAlign"}: roiAlign,
 
 	{microsoft, "FusedConv"}: conv,

@@ -212,10 +212,8 @@ func (c convolution) fit(v, x value) value {
 // and windows. That is a convolution whose window is all of small, whose rows are the in/group channels of large, whose
 // channels are the rows, and in which strides and dilations have changed places.
 func (c convolution) dWeights(large, small value, before, after []int64) value {
-	swap := []int64{1, 0}
-	for i := range c.axes() {
-		swap = append(swap, int64(i+2))
-	}
+	swap := axesUpTo(c.axes() + 2)
+	swap[0], swap[1] = 1, 0
 	attrs := c.attrs(c.window.Dilations, c.window.Strides, before, after)
 	dw := c.with("Conv", []value{c.regroup(large, swap), c.transpose(small, swap)}, attrs...)
 	dw = c.transpose(dw, swap)

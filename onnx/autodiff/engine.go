@@ -97,13 +97,15 @@ func (b *builder) apply(r rule, n *onnx.Node, i int) value {
 
 // obstacle says why a cotangent of this node's outputs cannot be passed on by the rule, if so.
 func (b *builder) obstacle(n *onnx.Node, r rule) string {
+	if r.obstacle != nil {
+		if why := r.obstacle(b, n); why != "" {
+			return why
+		}
+	}
 	for i, o := range n.Outputs {
 		if i > 0 && !r.allOutputs && b.cotangent(o) != "" {
 			return "there is no rule for its output " + o
 		}
-	}
-	if r.obstacle != nil {
-		return r.obstacle(b, n)
 	}
 	return ""
 }

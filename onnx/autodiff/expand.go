@@ -8,8 +8,8 @@ import (
 )
 
 // expansion appends operators that compute together what n does, and returns their values in the order of n's outputs:
-// nothing where n stays as it is. It is the rule of an operator that is a chain of others, such as the fused ones: the
-// chain's own rules do the rest, and all inputs that have a gradient get one.
+// empty where the engine leaves one out; nothing where n stays as it is. It is the rule of an operator that is a chain of
+// others, such as the fused ones: the chain's own rules do the rest, and all inputs that have a gradient get one.
 type expansion func(b *builder, n *onnx.Node) []value
 
 // expanded is the rule of an operator that is written as others before the walk.
@@ -39,7 +39,7 @@ func (b *builder) write(n *onnx.Node, e expansion) bool {
 	b.dtype = b.info[n.Output(0)].Type
 	outputs := e(b, n)
 	for i, v := range outputs {
-		if o := n.Output(i); o != "" {
+		if o := n.Output(i); o != "" && v != "" {
 			b.out.Named(o, "Identity", []value{v})
 		}
 	}

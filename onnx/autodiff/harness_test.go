@@ -21,6 +21,7 @@ type testCase struct {
 	name   string
 	inputs []input
 	build  func(b *onnx.Builder, in []string) string // returns the value that is differentiated
+	sized  bool                                      // ONNX Runtime itself misjudges the graph where sizes are symbols
 	single bool                                      // ONNX Runtime has no double kernel for an operator in it
 	opset  int64                                     // 0: the default; of a drawn case: the one it was drawn for
 }
@@ -87,7 +88,7 @@ func (c testCase) check(t *testing.T, f form) {
 	d, gradients, err := Differentiate(m, Request{Of: out, Wrt: in, Seed: "seed"})
 	var unsupported *Unsupported
 	if errors.As(err, &unsupported) && (f.shape("x", dims(1)) == nil && strings.Contains(err.Error(), "number of dimensions") ||
-		f.shape("x", dims(2))[0].Size < 0 && strings.Contains(err.Error(), "needs the sizes")) {
+		f.name == "symbolic" && strings.Contains(err.Error(), "needs the sizes")) {
 		return // said so, as it should
 	}
 	if err != nil {

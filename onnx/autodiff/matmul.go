@@ -149,10 +149,16 @@ func (b *builder) turned(v value, rank int, swap bool) value {
 	if !swap {
 		return v
 	}
-	perm := make([]int64, rank)
-	for i := range perm {
-		perm[i] = int64(i)
-	}
+	perm := axesUpTo(rank)
 	slices.Reverse(perm[rank-2:])
 	return b.transpose(v, perm)
+}
+
+// axesUpTo is 0, 1, ..., n-1: the permutation that leaves axes where they are.
+func axesUpTo(n int) []int64 {
+	list := make([]int64, max(0, n))
+	for i := range list {
+		list[i] = int64(i)
+	}
+	return list
 }

@@ -1,6 +1,10 @@
 package autodiff
 
-import "metalora/onnx"
+import (
+	"slices"
+
+	"metalora/onnx"
+)
 
 // microsoft is the domain of the operators that ONNX Runtime adds, among them those its optimiser fuses others into.
 const microsoft = "com.microsoft"
@@ -34,15 +38,28 @@ func fusedMatMul(b *builder, n *onnx.Node, dy value, i int) value {
 	}.gradient(b, n.Output(0), dy, i)
 }
 
-// fusesOtherwise finds a FusedMatMul that moves batch dimensions about, or one of vectors.
-func fusesOtherwise(b *builder, n *onnx.Node) string {
-	if n.Int("transBatchA", 0) != 0 || n.Int("transBatchB", 0) != 0 {
-		return "there is no rule for transposed batch dimensions"
-	}
-	for _, i := range []int{0, 1} {
-		if b.rank(n.Input(i)) == 1 {
-			return "there is no rule for its input " + inputName(n, i) + " being a vector"
+// unfusedMatMul is the expansion of a FusedMatMul whose batch dimensions are moved or one of whose factors is a vector, which is
+// multiplied as it is. Others stay.
+func unfusedMatMul(b *builder, n *onnx.Node) []value {
+	factors := [2]value{n.Input(0), n.Input(1)}
+	plain := true
+	for i, side := range []string{"A", "B"} {
+		v := n.Input(i)
+		perm := axesUpTo(b.rank(v))
+		plain = plain && len(perm) > 1 && n.Int("transBatch"+side, 0) == 0
+		if len(perm) < 2 {
+			continue
 		}
+		if last := len(perm) - 1; n.Int("transBatch"+side, 0) != 0 { // the first axis becomes the matrix's first
+			perm = append(append(slices.Clone(perm[1:last]), perm[0]), perm[last])
+		}
+		if n.Int("trans"+side, 0) != 0 {
+			slices.Reverse(perm[len(perm)-2:])
+		}
+		factors[i] = b.transpose(v, perm)
 	}
-	return rankUnknown(0, 1)(b, n)
+	if plain {
+		return nil
+	}
+	return []value{b.times(b.matmul(factors[0], factors[1]), float64(n.Float("alpha", 1)))}
 }

@@ -96,10 +96,7 @@ func (b *builder) along(v value, rank, axis int, m value) value {
 	case rank - 1:
 		return b.matmul(v, b.transpose(m, []int64{1, 0}))
 	}
-	perm := make([]int64, rank)
-	for i := range perm {
-		perm[i] = int64(i)
-	}
+	perm := axesUpTo(rank)
 	perm[axis], perm[rank-1] = perm[rank-1], perm[axis]
 	return b.transpose(b.matmul(b.transpose(v, perm), b.transpose(m, []int64{1, 0})), perm)
 }

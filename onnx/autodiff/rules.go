@@ -171,6 +171,15 @@ var rules = map[op]rule{
 	{"", "LogSoftmax"}:         exact(logSoftmax, wrt(0)),
 	{"", "LayerNormalization"}: exact(layerNorm, wrt(0, 1, 2)).unless(rankUnknown(0)),
 
+	{"", "RMSNormalization"}:             exact(rmsNorm, wrt(0, 1)).unless(rankUnknown(0)),
+	{"", "SimplifiedLayerNormalization"}: exact(rmsNorm, wrt(0, 1)).unless(rankUnknown(0)),
+	{"", "InstanceNormalization"}:        exact(instanceNorm, wrt(0, 1, 2)).unless(rankUnknown(0)),
+	{"", "BatchNormalization"}:           exact(batchNorm, wrt(0, 1, 2, 3, 4)).unless(trains),
+	{"", "GroupNormalization"}:           expanded(groupNorm).unless(rankUnknown(0)),
+	{"", "MeanVarianceNormalization"}:    exact(meanVarianceNorm, wrt(0)),
+	{"", "LpNormalization"}:              exact(lpNorm, wrt(0)),
+	{"", "LRN"}:                          exact(localResponseNorm, wrt(0)),
+
 	{"", "Slice"}:           exact(slice, wrt(0)),
 	{"", "Gather"}:          exact(gather, wrt(0)).unless(rankUnknown(0)),
 	{"", "GatherElements"}:  exact(gatherElements, wrt(0)),
@@ -186,7 +195,19 @@ var rules = map[op]rule{
 	{microsoft, "BiasGelu"}:    each(biasGelu, wrt(0, 1)),
 	{microsoft, "FastGelu"}:    each(fastGelu, wrt(0, 1)),
 	{microsoft, "QuickGelu"}:   exact(quickGelu, wrt(0)),
-	{microsoft, "FusedMatMul"}: exact(fusedMatMul, wrt(0, 1)).unless(fusesOtherwise),
+	{microsoft, "FusedMatMul"}: rule{formula: fusedMatMul, inputs: wrt(0, 1), expansion: unfusedMatMul}.unless(rankUnknown(0, 1)),
+	{microsoft, "FusedGemm"}:   expanded(fusedGemm),
+	{microsoft, "FusedConv"}:   expanded(fusedConv),
+
+	{microsoft, "SkipLayerNormalization"}:           expanded(skipLayerNorm).unless(rankUnknown(0)),
+	{microsoft, "SkipSimplifiedLayerNormalization"}: expanded(skipSimplifiedNorm).unless(rankUnknown(0)),
+	{microsoft, "EmbedLayerNormalization"}:          expanded(embedLayerNorm),
+
+	{"", "Attention"}:                 expanded(standardAttention).unless(rankUnknown(0)),
+	{"", "RotaryEmbedding"}:           expanded(rotary).unless(rankUnknown(0)),
+	{microsoft, "RotaryEmbedding"}:    expanded(fusedRotary).unless(rankUnknown(0, 1)),
+	{microsoft, "Attention"}:          expanded(fusedAttention).unless(attendsOtherwise),
+	{microsoft, "MultiHeadAttention"}: expanded(multiHead).unless(attendsOtherwise),
 }
 
 // zeroGradient is what has a float output that is constant wherever it is differentiable, or that depends on no more than
