@@ -36,7 +36,7 @@ func (b *builder) expand(r Request) bool {
 // write appends n's expansion, if it has one.
 func (b *builder) write(n *onnx.Node, e expansion) bool {
 	defer b.out.Scope(cmp.Or(n.Name, n.Output(0)))()
-	b.dtype = b.info[n.Output(0)].Type
+	b.dtype = b.typeOf(n.Output(0))
 	outputs := e(b, n)
 	for i, v := range outputs {
 		if o := n.Output(i); o != "" && v != "" {

@@ -185,7 +185,7 @@ var rules = map[op]rule{
 	{"", "GatherElements"}:  exact(gatherElements, wrt(0)),
 	{"", "GatherND"}:        exact(gatherND, wrt(0)),
 	{"", "ScatterElements"}: exact(scatterElements, wrt(0, 2)),
-	{"", "ScatterND"}:       exact(scatterND, wrt(0, 2)),
+	{"", "ScatterND"}:       {formula: scatterND, inputs: wrt(0, 2), expansion: scatterFlat},
 	{"", "TensorScatter"}:   exact(tensorScatter, wrt(0, 1)),
 	{"", "TopK"}:            exact(topK, wrt(0)),
 	{"", "Compress"}:        exact(compress, wrt(0)),
