@@ -133,6 +133,7 @@ var rules = map[op]rule{
 	{"", "LpPool"}:            exact(lpPool, wrt(0)),
 	{"", "GlobalAveragePool"}: expanded(globalAveragePool).unless(rankUnknown(0)),
 	{"", "GlobalMaxPool"}:     expanded(globalMaxPool).unless(rankUnknown(0)),
+	{"", "Resize"}:            rule{formula: resize, inputs: wrt(0)}.unless(resizesOtherwise),
 	{"", "GlobalLpPool"}:      exact(globalLpPool, wrt(0)),
 
 	{"", "Reshape"}:         exact(reshape, wrt(0)),
