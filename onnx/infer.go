@@ -47,7 +47,8 @@ func (f *Facts) Floats(name string) ([]float32, bool) {
 // Where nothing is known, a dimension has neither size nor name, or a shape is nil: so after an operator that Infer does
 // not know, unless the file says what its outputs are. An error names a node whose inputs can't fit each other.
 //
-// A slice that ends at a symbol is taken to have that many elements, and one that starts at n to be n shorter.
+// A slice that ends at a symbol is taken to have that many elements, one that starts at n to be n shorter, and the first
+// element of a symbol's many to be there.
 func Infer(m *Model) (map[string]ValueInfo, error) {
 	facts, err := Analyse(m)
 	if err != nil {

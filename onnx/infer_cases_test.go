@@ -246,7 +246,7 @@ var selectCases = []inferCase{
 	{"Slice without the first", cut(one(1), one(math32), one(0), one(1)), "float [n - 1 10]"},
 	{"Slice without the last", cut(one(0), one(-1), one(0), one(1)), "float [n - 1 10]"},
 	{"Slice the last of a symbol", cut(one(-1), one(math32), one(0), one(1)), "float [1 10]"},
-	{"Slice the first of a symbol", cut(one(0), one(1), one(0), one(1)), "float [? 10]"},
+	{"Slice the first of a symbol", cut(one(0), one(1), one(0), one(1)), "float [1 10]"},
 	{"Slice to a symbol", func(b *Builder) string {
 		return on(b, "Slice", in(b, 1, 512), b.Ints(0), dimOf(b, ints(b, "rows", "length"), 1), b.Ints(1))
 	}, "float [1 length]"},

@@ -187,6 +187,8 @@ func sliceLength(n, start, end number, step int64) number {
 		end = n
 	} else if v, ok := end.value(); ok && v < 0 {
 		end = n.plus(end)
+	} else if start.is(0) && end.is(1) && n != nil {
+		return end // the first of them: a dimension that has a symbol is not empty
 	} else if _, fixed := n.value(); !fixed {
 		return nil // the shorter of the two
 	}

@@ -41,15 +41,7 @@ func OpenScorer(modelDir, adapterDir string, threads int) (*Scorer, error) {
 	if !hasHead {
 		return nil, fault.Input(fmt.Errorf("loading %s: it has no classification head (classifier.*), and no adapter brings one", modelDir))
 	}
-	s := &Scorer{limits: base.Architecture.Limits()}
-	if s.engine, err = train.NewEngine(spec); err != nil {
-		return nil, err
-	}
-	if s.set, err = train.NewSet(tensors, nil); err != nil {
-		s.engine.Close()
-		return nil, err
-	}
-	return s, nil
+	return newScorer(base.Architecture, spec, tensors)
 }
 
 // loadAdapter reads a PEFT adapter and fits it to a model: its pairs to the linear layers, its head to the model's shapes.

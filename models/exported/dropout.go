@@ -161,7 +161,7 @@ func (f *finder) residuals(rate float64, p places) (found bool) {
 			if gemm == nil {
 				continue
 			}
-			site := strings.TrimSuffix(strings.TrimSuffix(gemm.Input(1), ".weight"), ".dense")
+			site := strings.TrimSuffix(gemm.Input(1), ".weight")
 			if !strings.HasSuffix(site, "attention.out_lin") {
 				p.after[gemm] = drop{site, rate, []any{"tokens", f.width(gemm)}}
 			}
@@ -209,11 +209,9 @@ func (f *finder) attentionSite(v string) string {
 			break
 		}
 		n := readers[len(readers)-1]
-		if module, ok := strings.CutSuffix(n.Input(1), ".output.dense.weight"); ok && n.Op == "Gemm" {
-			return module + ".self"
-		}
 		if n.Op == "Gemm" {
-			return strings.TrimSuffix(n.Input(1), ".weight") + ".attention"
+			layer := strings.TrimSuffix(n.Input(1), ".weight")
+			return strings.TrimSuffix(strings.TrimSuffix(layer, ".output.dense"), ".out_lin")
 		}
 		at = n.Output(0)
 	}
@@ -234,10 +232,13 @@ func (f *finder) head(rate float64, p places) (found bool) {
 	return found
 }
 
-// dims are a shape's, for declaring a mask.
+// dims are a shape's, for declaring a mask; what Infer calls length*rows are the tokens.
 func dims(s onnx.Shape) []any {
 	list := make([]any, len(s))
 	for i, d := range s {
+		if d.Name == "length*rows" {
+			d.Name = "tokens"
+		}
 		list[i] = d
 	}
 	return list

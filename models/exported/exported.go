@@ -56,6 +56,16 @@ func Open(m *onnx.Model) (*Model, error) {
 	return r.result()
 }
 
+// Guesses lists the names that nothing in the file confirms.
+func (m *Model) Guesses() (names []string) {
+	for _, n := range m.Names {
+		if n.Guess {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
 // WithoutValues is the model with its weights' names and shapes alone.
 func (m *Model) WithoutValues() *Model {
 	c := *m

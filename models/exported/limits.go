@@ -29,7 +29,7 @@ func (m *Model) Limits() Limits {
 		if n.Op != "Gather" || !ok || n.Int("axis", 0) != 0 {
 			continue
 		}
-		switch ids := x.uncast(n.Input(1)); {
+		switch ids := x.origin(n.Input(1)); {
 		case ids == inputIDs:
 			l.Words, l.Vocabulary = n.Input(0), table.Shape[0]
 		case ids == tokenTypes:

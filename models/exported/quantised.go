@@ -17,15 +17,24 @@ var quantised = []string{
 }
 
 // maxNamed bounds how many nodes an error names.
-const maxNamed = 20
+const maxNamed = 3
 
-// refuseQuantised names the nodes that make a graph a quantised one.
-func refuseQuantised(m *onnx.Model) error {
-	var found []string
+// Quantised lists the nodes that make a graph a quantised one.
+func Quantised(m *onnx.Model) []*onnx.Node {
+	var found []*onnx.Node
 	for _, n := range m.Graph.Nodes {
 		if slices.Contains(quantised, n.Op) {
-			found = append(found, n.String())
+			found = append(found, n)
 		}
+	}
+	return found
+}
+
+// refuseQuantised names them.
+func refuseQuantised(m *onnx.Model) error {
+	var found []string
+	for _, n := range Quantised(m) {
+		found = append(found, n.String())
 	}
 	if len(found) == 0 {
 		return nil

@@ -81,6 +81,14 @@ func (x *index) uncast(v string) string {
 	return v
 }
 
+// origin is what v holds the elements of, in another shape or integer type.
+func (x *index) origin(v string) string {
+	for n := x.makers[v]; n != nil && slices.Contains([]string{"Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze"}, n.Op); n = x.makers[v] {
+		v = n.Input(0)
+	}
+	return v
+}
+
 // other is the input of a two-input node that is not v, and whether v is one.
 func other(n *onnx.Node, v string) (string, bool) {
 	switch {

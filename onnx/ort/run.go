@@ -10,6 +10,11 @@ import (
 // RunContext is [Session.Run], broken off between two nodes where ctx is done; the error is then ctx's. The contents
 // of preallocated fetches are undefined after an error.
 func (s *Session) RunContext(ctx context.Context, feeds, fetches map[string]*Tensor) error {
+	return s.runWith(ctx, nil, feeds, fetches)
+}
+
+// runWith runs with an adapter, or with none where a is nil.
+func (s *Session) runWith(ctx context.Context, a *Adapter, feeds, fetches map[string]*Tensor) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.inner == nil {
@@ -23,7 +28,7 @@ func (s *Session) RunContext(ctx context.Context, feeds, fetches map[string]*Ten
 	if err := s.bind(&r, feeds, fetches); err != nil {
 		return fmt.Errorf("running a model: %w", err)
 	}
-	if err := s.execute(ctx, &r); err != nil {
+	if err := s.execute(ctx, a, &r); err != nil {
 		return fmt.Errorf("running a model: %w", err)
 	}
 	if err := s.collect(&r, fetches); err != nil {
@@ -87,8 +92,8 @@ func (s *Session) bind(r *run, feeds, fetches map[string]*Tensor) error {
 }
 
 // execute calls the engine; values that it allocated are freed here where the run fails, and in collect otherwise.
-func (s *Session) execute(ctx context.Context, r *run) error {
-	if ctx.Done() == nil {
+func (s *Session) execute(ctx context.Context, a *Adapter, r *run) error {
+	if ctx.Done() == nil && a == nil {
 		return s.inner.Run(r.inputs, r.outputs)
 	}
 	if ctx.Err() != nil {
@@ -99,6 +104,11 @@ func (s *Session) execute(ctx context.Context, r *run) error {
 		return err
 	}
 	defer options.Destroy()
+	if a != nil {
+		if err := options.AddActiveLoraAdapter(a.inner); err != nil {
+			return err
+		}
+	}
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)

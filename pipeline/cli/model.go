@@ -13,29 +13,32 @@ import (
 
 	"metalora/adapters"
 	"metalora/models"
+	"metalora/models/exported"
 	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
 )
 
 func (p *program) model() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "model",
-		Short:   "Look at models and adapters",
-		Example: `  metalora model inspect models/roberta-base`,
+		Use:   "model",
+		Short: "Look at models and adapters, and write them in other forms",
+		Example: `  metalora model inspect models/roberta-base
+  metalora model export models/roberta-base -o roberta.onnx`,
 	}
-	cmd.AddCommand(p.modelInspect())
+	cmd.AddCommand(p.modelInspect(), p.modelExport(), p.modelMerge())
 	return chooser(cmd, needsVerb)
 }
 
 // inspection is what there is to say of a model's or adapter's files.
 type inspection struct {
-	Kind         string     `json:"kind"` // folder, safetensors, adapter
-	Architecture string     `json:"architecture"`
-	Parameters   int64      `json:"parameters"`
-	Tensors      []inTensor `json:"tensors"`
-	Trainable    bool       `json:"trainable"`
-	Blockers     []blocker  `json:"blockers"`
-	Notes        []string   `json:"notes"`
+	Kind         string          `json:"kind"` // folder, safetensors, onnx, adapter
+	Architecture string          `json:"architecture"`
+	Parameters   int64           `json:"parameters"`
+	Tensors      []inTensor      `json:"tensors"`
+	Trainable    bool            `json:"trainable"`
+	Blockers     []blocker       `json:"blockers"`
+	Notes        []string        `json:"notes"`
+	Names        []exported.Name `json:"names,omitempty"` // of an .onnx file: what each tensor is called there
 }
 
 type inTensor struct {
@@ -55,9 +58,10 @@ func (p *program) modelInspect() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect PATH",
-		Short: "Show what a model folder, a .safetensors file or an adapter folder holds",
-		Long: `Inspect reads a Hugging Face model folder, a single .safetensors file or a PEFT adapter folder, checks it as a run would,
-and lists its tensors.`,
+		Short: "Show what a model folder, an .onnx or .safetensors file or an adapter folder holds",
+		Long: `Inspect reads a Hugging Face model folder, an .onnx file, a single .safetensors file or a PEFT adapter folder, checks it as
+a run would, and lists its tensors. Of an .onnx file it says under which names the weights were recovered and where each name
+comes from, and every node that keeps the model from being trained.`,
 		Example: `  metalora model inspect models/roberta-base
   metalora model inspect runs/demo/units/adapt-…/adapter --json`,
 		Args: takes(0, "PATH"),
@@ -91,8 +95,11 @@ func inspect(path string) (*inspection, error) {
 }
 
 func inspectFile(path string) (*inspection, error) {
+	if models.IsONNX(path) {
+		return inspectONNX(path)
+	}
 	if filepath.Ext(path) != ".safetensors" {
-		return nil, fmt.Errorf("looking at %s: neither a folder nor a .safetensors file", path)
+		return nil, fmt.Errorf("looking at %s: neither a folder nor an .onnx or .safetensors file", path)
 	}
 	found := &inspection{Kind: "safetensors", Blockers: []blocker{}, Notes: []string{"tensors alone: no graph, so nothing to train"}}
 	return found, found.addFile(path)
@@ -116,6 +123,8 @@ func inspectFolder(dir string) (*inspection, error) {
 	found := &inspection{Kind: "folder", Trainable: true, Blockers: []blocker{}, Notes: []string{}}
 	if config, ok := f.Architecture.(models.Config); ok {
 		found.Architecture = config.Class(f.HasHead)
+	} else {
+		found.Architecture = "the graph of an export (graph.onnx)"
 	}
 	if !f.HasHead {
 		found.Notes = append(found.Notes, "no classification head: training draws a fresh one")
@@ -180,9 +189,32 @@ func (p *program) inspectionTable(i *inspection) error {
 	for _, note := range i.Notes {
 		p.printf("%s\n", note)
 	}
-	rows := [][]string{{"TENSOR", "TYPE", "SHAPE"}}
-	for _, t := range i.Tensors {
-		rows = append(rows, []string{t.Name, t.DType, fmt.Sprint(t.Shape)})
+	for _, b := range i.Blockers {
+		p.printf("in the way: node %q (%s): %s\n", b.Node, b.Op, b.Why)
 	}
-	return p.table(rows...)
+	return p.table(i.rows()...)
+}
+
+// rows lists the tensors; those of an .onnx file with their names there.
+func (i *inspection) rows() [][]string {
+	files := map[string]exported.Name{}
+	for _, n := range i.Names {
+		files[n.Name] = n
+	}
+	rows := [][]string{{"TENSOR", "TYPE", "SHAPE"}}
+	if len(files) > 0 {
+		rows[0] = append(rows[0], "IN THE FILE", "NAME FROM")
+	}
+	for _, t := range i.Tensors {
+		row := []string{t.Name, t.DType, fmt.Sprint(t.Shape)}
+		if n, ok := files[t.Name]; ok {
+			file := n.File
+			if n.Transposed {
+				file += " (transposed)"
+			}
+			row = append(row, file, string(n.Source))
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
