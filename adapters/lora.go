@@ -74,8 +74,8 @@ func (s Site) Weights() []string {
 	return []string{s.A(), s.B()}
 }
 
-// Linears lists the linear layers of a graph in its order: every Gemm(x, W, …, transB=1) whose W is an input or
-// initializer named X.weight.
+// Linears lists the linear layers of a graph in its order: every Gemm(x, W, …, transB=1), whatever its alpha, whose W is an
+// input or initializer named X.weight.
 func Linears(m *onnx.Model) []Linear {
 	shapes := map[string][]int64{}
 	for _, v := range m.Graph.Inputs {
@@ -98,7 +98,7 @@ func Linears(m *onnx.Model) []Linear {
 
 // linear tells whether a node is a linear layer, and its name.
 func linear(n *onnx.Node) (string, bool) {
-	if n.Op != "Gemm" || n.Domain != "" || n.Int("transB", 0) != 1 || n.Int("transA", 0) != 0 || n.Float("alpha", 1) != 1 {
+	if n.Op != "Gemm" || n.Domain != "" || n.Int("transB", 0) != 1 || n.Int("transA", 0) != 0 {
 		return "", false
 	}
 	return strings.CutSuffix(n.Input(1), ".weight")

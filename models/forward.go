@@ -19,17 +19,20 @@ func (c Config) Dropout() Dropout {
 }
 
 // Forward builds the graph of the family's class for sequence classification.
-// Activations are [tokens, hidden] with tokens = rows·length, so that a linear layer is a single Gemm.
+// Activations are [tokens, hidden] with tokens = rows·length, so that a linear layer is a single Gemm. The head reads each
+// row's first token alone, so the last layer computes only what that one needs: keys and values of all tokens, and
+// everything else for rows tokens.
 func (c Config) Forward(d Dropout) (*onnx.Model, error) {
 	g := &onnx.Graph{Name: c.Class(true)}
 	f := &forward{Config: c, rates: d, model: onnx.NewModel(g), b: onnx.NewBuilder(g)}
 	f.model.DefineDim("tokens", "length*rows")
 	f.inputs()
 	x := f.embeddings()
-	for i := range c.NumHiddenLayers {
-		x = f.layer(c.layerName(i), x)
+	last := c.NumHiddenLayers - 1
+	for i := range last {
+		x = f.layer(c.layerName(i), x, f.every(x))
 	}
-	f.head(x)
+	f.head(f.layer(c.layerName(last), x, f.first(x)))
 	f.b.Output("logits", onnx.Float, "rows", c.NumLabels)
 	f.parameters()
 	return f.model, nil
@@ -44,6 +47,26 @@ type forward struct {
 
 	split string // [rows, length, heads, width of a head], the shape that a projection is taken apart to
 	mask  string // [rows, 1, 1, length], 0 where attention may look and the least float elsewhere
+	masks string // the same for each of length queries: [rows, 1, length, length]
+}
+
+// queries are the tokens that a layer computes: x [count, hidden], perRow of them in each row.
+type queries struct {
+	x, split, mask string
+	count, perRow  any
+}
+
+// every token of each row.
+func (f *forward) every(x string) queries { return queries{x, f.split, f.masks, "tokens", "length"} }
+
+// first is the first token of each row.
+func (f *forward) first(x string) queries {
+	b, hidden := f.b, int64(f.HiddenSize)
+	defer b.Scope("first")()
+	x = b.Op("Reshape", []string{x, b.Op("Concat", []string{b.Op("Shape", []string{"input_ids"}), b.Ints(hidden)}, onnx.IntAttr("axis", 0))})
+	x = b.Op("Squeeze", []string{b.Op("Slice", []string{x, b.Ints(0), b.Ints(1), b.Ints(1)}), b.Ints(1)})
+	heads := int64(f.NumAttentionHeads)
+	return queries{x, b.Ints(-1, 1, heads, hidden/heads), f.mask, "rows", 1}
 }
 
 func (f *forward) inputs() {
@@ -78,7 +101,7 @@ func (f *forward) embeddings() string {
 	}
 	sum = f.b.Op("Add", []string{sum, f.lookUp(scope+".position_embeddings", f.positions())})
 	f.attentionShapes()
-	return f.dropout(f.norm(scope+".LayerNorm", sum), scope, f.rates.Hidden, "tokens", f.HiddenSize)
+	return f.drop(f.norm(scope+".LayerNorm", sum, kept(f.rates.Hidden)), scope, f.rates.Hidden, "tokens", f.HiddenSize)
 }
 
 // positions gives each token its row of the position table: [tokens]. BERT numbers the places of a row from 0. RoBERTa
@@ -111,16 +134,21 @@ func (f *forward) attentionShapes() {
 	f.split = b.Op("Concat", []string{b.Op("Shape", []string{"input_ids"}), heads}, onnx.IntAttr("axis", 0))
 	seen := b.Op("Cast", []string{b.Op("Unsqueeze", []string{"attention_mask", b.Ints(1, 2)})}, onnx.IntAttr("to", int64(onnx.Float)))
 	f.mask = b.Op("Mul", []string{b.Op("Sub", []string{b.Scalar(1), seen}), b.Scalar(-math.MaxFloat32)})
+	// Adding the mask as it is would broadcast along two axes, one short run of length numbers after another; made once for
+	// each query it is added in runs of length·length.
+	length := b.Op("Gather", []string{b.Op("Shape", []string{"input_ids"}), b.Ints(1)}, onnx.IntAttr("axis", 0))
+	f.masks = b.Op("Expand", []string{f.mask, b.Op("Concat", []string{b.Ints(1, 1), length, b.Ints(1)}, onnx.IntAttr("axis", 0))})
 }
 
-// layer is one encoder layer, whose modules' names start with scope: x [tokens, hidden] -> [tokens, hidden].
-func (f *forward) layer(scope, x string) string {
+// layer is one encoder layer, whose modules' names start with scope: the queries q look at all of x [tokens, hidden] and
+// become [count, hidden].
+func (f *forward) layer(scope, x string, q queries) string {
 	n := f.family().layer
-	x = f.sublayer(scope+n.attention, scope+n.attentionNorm, f.attention(scope, x), x)
+	q.x = f.sublayer(scope+n.attention, scope+n.attentionNorm, f.attention(scope, x, q), q)
 	leave := f.b.Scope(scope + n.inner)
-	inner := f.activation(f.linear(scope+n.inner, x))
+	inner := f.activation(f.linear(scope+n.inner, q.x, 1))
 	leave()
-	return f.sublayer(scope+n.outer, scope+n.outerNorm, inner, x)
+	return f.sublayer(scope+n.outer, scope+n.outerNorm, inner, q)
 }
 
 // activation is hidden_act.
@@ -132,68 +160,85 @@ func (f *forward) activation(x string) string {
 	return f.b.Op(a.op, []string{x}, onnx.StringAttr("approximate", a.approximate))
 }
 
-// attention is softmax(Q Kᵀ/√d + mask) V for each head, with the heads side by side again: [tokens, hidden].
-func (f *forward) attention(scope, x string) string {
+// attention is softmax(Q Kᵀ/√d + mask) V for each head, with the heads side by side again: [count, hidden]. What dropout
+// leaves of the probabilities counts 1/(1-rate) times; the values bear that factor.
+func (f *forward) attention(scope, x string, q queries) string {
 	b, n := f.b, f.family().layer
-	site := scope + "attention"
+	site, rate := scope+"attention", f.rates.Attention
 	defer b.Scope(site)()
-	query := f.heads(f.linear(scope+n.query, x), 0, 2, 1, 3)
-	key := f.heads(f.linear(scope+n.key, x), 0, 2, 3, 1)
-	value := f.heads(f.linear(scope+n.value, x), 0, 2, 1, 3)
+	query := f.heads(f.linear(scope+n.query, q.x, 1), q.split, 0, 2, 1, 3)
+	key := f.heads(f.linear(scope+n.key, x, 1), f.split, 0, 2, 3, 1)
+	value := f.heads(f.linear(scope+n.value, x, kept(rate)), f.split, 0, 2, 1, 3)
 
 	scale := b.Scalar(float32(1 / math.Sqrt(float64(f.HiddenSize/f.NumAttentionHeads))))
 	scores := b.Op("Mul", []string{b.Op("MatMul", []string{query, key}), scale})
-	scores = b.Op("Add", []string{scores, f.mask})
+	scores = b.Op("Add", []string{scores, q.mask})
 	probabilities := b.Op("Softmax", []string{scores}, onnx.IntAttr("axis", -1))
-	probabilities = f.dropout(probabilities, site, f.rates.Attention, "rows", f.NumAttentionHeads, "length", "length")
+	probabilities = f.drop(probabilities, site, rate, "rows", f.NumAttentionHeads, q.perRow, "length")
 
 	context := b.Op("Transpose", []string{b.Op("MatMul", []string{probabilities, value})}, onnx.IntsAttr("perm", 0, 2, 1, 3))
 	return b.Op("Reshape", []string{context, b.Ints(-1, int64(f.HiddenSize))})
 }
 
-// heads takes [tokens, hidden] apart to [rows, length, heads, width] and reorders these axes.
-func (f *forward) heads(x string, perm ...int64) string {
-	return f.b.Op("Transpose", []string{f.b.Op("Reshape", []string{x, f.split})}, onnx.IntsAttr("perm", perm...))
+// heads takes a projection apart to the shape split and reorders its axes.
+func (f *forward) heads(x, split string, perm ...int64) string {
+	return f.b.Op("Transpose", []string{f.b.Op("Reshape", []string{x, split})}, onnx.IntsAttr("perm", perm...))
 }
 
-// sublayer is norm(dropout(dense(x)) + residual).
-func (f *forward) sublayer(dense, norm, x, residual string) string {
+// sublayer is norm(dropout(dense(x)) + q).
+func (f *forward) sublayer(dense, norm, x string, q queries) string {
 	defer f.b.Scope(dense)()
-	y := f.dropout(f.linear(dense, x), dense, f.rates.Hidden, "tokens", f.HiddenSize)
-	return f.norm(norm, f.b.Op("Add", []string{y, residual}))
+	rate := f.rates.Hidden
+	y := f.drop(f.linear(dense, x, kept(rate)), dense, rate, q.count, f.HiddenSize)
+	return f.norm(norm, f.b.Op("Add", []string{y, q.x}), 1)
 }
 
-// head is outer(drop(activation(inner(x₀)))) on each row's first token.
+// head is outer(drop(activation(inner(x)))) for the first token x of each row.
 func (f *forward) head(x string) {
-	b, n := f.b, f.family().head
+	b, n, rate := f.b, f.family().head, f.rates.Head
 	defer b.Scope("head")()
-	hidden := int64(f.HiddenSize)
-	x = b.Op("Reshape", []string{x, b.Op("Concat", []string{b.Op("Shape", []string{"input_ids"}), b.Ints(hidden)}, onnx.IntAttr("axis", 0))})
-	x = b.Op("Slice", []string{x, b.Ints(0), b.Ints(1), b.Ints(1)})
-	x = b.Op("Reshape", []string{x, b.Ints(-1, hidden)})
 	if n.dropsFirst {
-		x = f.dropout(x, n.inner, f.rates.Head, "rows", f.HiddenSize)
+		x = f.scaled(f.drop(x, n.inner, rate, "rows", f.HiddenSize), kept(rate))
 	}
-	x = b.Op(n.activation, []string{f.linear(n.inner, x)})
-	x = f.dropout(x, n.outer, f.rates.Head, "rows", f.HiddenSize)
+	x = b.Op(n.activation, []string{f.linear(n.inner, x, 1)})
+	x = f.scaled(f.drop(x, n.outer, rate, "rows", f.HiddenSize), kept(rate))
 	b.Named("logits", "Gemm", []string{x, n.outer + ".weight", n.outer + ".bias"}, onnx.IntAttr("transB", 1))
 }
 
-// linear is x Wᵀ + b, for the module of that name.
-func (f *forward) linear(name, x string) string {
-	return f.b.Op("Gemm", []string{x, name + ".weight", name + ".bias"}, onnx.IntAttr("transB", 1))
+// linear is c·(x Wᵀ + b), for the module of that name. The bias is added apart: the engine fills a Gemm's result with its
+// addend on one thread, which takes longer than an Add on all of them.
+func (f *forward) linear(name, x string, c float64) string {
+	gemm := []onnx.Attr{onnx.IntAttr("transB", 1)}
+	if c != 1 {
+		gemm = append(gemm, onnx.FloatAttr("alpha", float32(c)))
+	}
+	y := f.b.Op("Gemm", []string{x, name + ".weight"}, gemm...)
+	return f.b.Op("Add", []string{y, f.scaled(name+".bias", c)})
 }
 
-func (f *forward) norm(name, x string) string {
-	return f.b.Op("LayerNormalization", []string{x, name + ".weight", name + ".bias"},
+// norm is c times the layer normalisation of that name.
+func (f *forward) norm(name, x string, c float64) string {
+	return f.b.Op("LayerNormalization", []string{x, f.scaled(name+".weight", c), f.scaled(name+".bias", c)},
 		onnx.IntAttr("axis", -1), onnx.FloatAttr("epsilon", float32(f.LayerNormEps)))
 }
 
-func (f *forward) dropout(x, site string, rate float64, dims ...any) string {
-	if rate > 0 {
-		f.model.SetDropoutRate(site, rate)
+func (f *forward) scaled(x string, c float64) string {
+	if c == 1 {
+		return x
 	}
-	return f.b.Dropout(x, site, rate, dims...)
+	return f.b.Op("Mul", []string{x, f.b.Scalar(float32(c))})
+}
+
+// kept is what dropout multiplies the elements with that it keeps. Whatever makes or reads a large value takes the factor
+// over, where it costs nothing.
+func kept(rate float64) float64 { return 1 / (1 - rate) }
+
+// drop is dropout without the factor: x with the elements zeroed that the site's mask drops.
+func (f *forward) drop(x, site string, rate float64, dims ...any) string {
+	if rate == 0 {
+		return x
+	}
+	return f.model.Drop(f.b, x, site, rate, dims...)
 }
 
 // AddLoss extends a model with an input targets [rows, labels] and the output loss [1] = -Σ targets · log softmax(logits).

@@ -5,28 +5,24 @@ import "strconv"
 // dropoutPrefix stands before a site in the name of its mask input, and of its rate in the model's metadata.
 const dropoutPrefix = "dropout::"
 
-// Dropout returns x with the elements zeroed that a mask drops and the others divided by 1 - rate. The mask is an input
-// of the graph, named "dropout::SITE" and of shape dims (x's own): 1 keeps an element and 0 drops it.
-// A rate of 0 is x itself, without an input.
+// Drop returns x with the elements zeroed that a mask drops, and records the site's rate, which whoever draws the masks
+// needs to know. The mask is an input of the graph, named "dropout::SITE" and of shape dims (x's own): 1 keeps an element
+// and 0 drops it. Dropout multiplies what is kept by 1/(1 - rate): that factor is left to the caller, since most makers or
+// readers of x have a place for it that costs no pass over x.
 //
-// The factor Cast(mask)·c is made once and read by the product with x and, in a gradient, by the product with dy: four
-// passes, and 4 bytes an element kept between them. BenchmarkDropout compares it with other forms, forward and backward
-// at [2000, 768] and [2000, 3072] on two threads that other work shared, best of 100 runs, three rounds: Where(mask, x·c, 0)
-// keeps only the mask but took 1.8 to 3.2 times as long in each round; DequantizeLinear of a uint8 mask 0.7 to 1.4 times,
+// Cast(mask) is made once for the product with x and again for the product with dy in a gradient. BenchmarkDropout compares
+// forms, forward and backward at [2000, 768] and [2000, 3072] on two threads that other work shared, best of 100 runs, three
+// rounds: Where(mask, x, 0) took 1.8 to 3.2 times as long in each round; DequantizeLinear of a uint8 mask 0.7 to 1.4 times,
 // which shows no difference; a mask of floats 0.3 to 1.0 times, but whoever draws it then writes four times the bytes.
-func (b *Builder) Dropout(x, site string, rate float64, dims ...any) string {
-	if rate == 0 {
-		return x
-	}
+func (m *Model) Drop(b *Builder, x, site string, rate float64, dims ...any) string {
+	m.setDropoutRate(site, rate)
 	mask := b.Input(dropoutPrefix+site, Bool, dims...)
 	leave := b.Scope(site)
 	defer leave()
-	kept := b.Op("Cast", []string{mask}, IntAttr("to", int64(Float)))
-	return b.Op("Mul", []string{x, b.Op("Mul", []string{kept, b.Scalar(float32(1 / (1 - rate)))})})
+	return b.Op("Mul", []string{x, b.Op("Cast", []string{mask}, IntAttr("to", int64(Float)))})
 }
 
-// SetDropoutRate records the rate of a site, which whoever draws the masks needs to know.
-func (m *Model) SetDropoutRate(site string, rate float64) {
+func (m *Model) setDropoutRate(site string, rate float64) {
 	if m.Metadata == nil {
 		m.Metadata = map[string]string{}
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"strings"
 
 	"metalora/onnx"
 	"metalora/onnx/ort"
@@ -119,16 +120,19 @@ func newMask(input onnx.ValueInfo, rate float64) *mask {
 	return &mask{input: input.Name, dims: input.Shape, gaps: newGaps(rate)}
 }
 
-// resize fits the mask to a batch: the graph's symbols are its rows, its length and their product.
+// resize fits the mask to a batch: the graph's symbols are its rows, its length and products of both.
 func (m *mask) resize(b tokenize.Batch) {
 	sizes := map[string]int{"rows": b.Rows, "length": b.Length, "tokens": b.Rows * b.Length}
 	m.shape = m.shape[:0]
 	for _, d := range m.dims {
-		if d.Size >= 0 {
-			m.shape = append(m.shape, int(d.Size))
-		} else {
-			m.shape = append(m.shape, sizes[d.Name])
+		size := int(d.Size)
+		if size < 0 {
+			size = 1
+			for factor := range strings.SplitSeq(d.Name, "*") {
+				size *= sizes[factor]
+			}
 		}
+		m.shape = append(m.shape, size)
 	}
 	n := product(m.shape)
 	if cap(m.data) < n {
