@@ -34,6 +34,30 @@ func NewBatch(rows [][]int, pad int) Batch {
 	return b
 }
 
+// RowLength counts a row's tokens up to the last that is none of its padding, and at least one.
+func (b Batch) RowLength(row int) int {
+	n := b.Length
+	for n > 1 && b.Mask[row*b.Length+n-1] == 0 {
+		n--
+	}
+	return n
+}
+
+// Pick is a batch of some of the rows, in the order given, cut to a length.
+func (b Batch) Pick(rows []int, length int) Batch {
+	picked := Batch{Rows: len(rows), Length: length}
+	for _, row := range rows {
+		at := row * b.Length
+		picked.IDs = append(picked.IDs, b.IDs[at:at+length]...)
+		picked.Mask = append(picked.Mask, b.Mask[at:at+length]...)
+		picked.Types = append(picked.Types, b.Types[at:at+length]...)
+	}
+	for _, m := range picked.Mask {
+		picked.Tokens += int(m)
+	}
+	return picked
+}
+
 // Turn gives one row a candidate, the pair of context and candidate in the form of [Tokenizer.Pair].
 //
 // Rows of more than maxLength tokens (0: no limit) lose tokens from the front of the context, which lies furthest back.

@@ -41,8 +41,8 @@ type Case struct {
 type Reading struct {
 	Case      string  `json:"case"`
 	Tokens    int     `json:"tokens"`
-	GFLOP     float64 `json:"gflop"` // of all matrix products of a turn, counted from the graph
-	Seconds   float64 `json:"seconds"`
+	GFLOP     float64 `json:"gflop"`   // of all matrix products of a turn, counted from the graph
+	Seconds   float64 `json:"seconds"` // of a turn, with its share of the optimiser's step
 	Rate      float64 `json:"gflop_per_s"`
 	MatMul    float64 `json:"matmul_gflop_per_s"`
 	Share     float64 `json:"share"` // Rate over MatMul, pair by pair
@@ -92,11 +92,30 @@ func Cases(size string, rows, length, threads, repeats int) ([]Case, error) {
 	return cases, nil
 }
 
-// step is a case made ready: run does one turn, and the optimiser's step where there is one.
+// turnsPerStep is how many turns the experiment adds up before the optimiser moves the weights.
+const turnsPerStep = 8
+
+// step is a case made ready.
 type step struct {
-	run   func() error
-	flops int64
-	close func()
+	turn   func() error // one turn, forward and backward where something trains
+	update func() error // the optimiser's step; nil where nothing trains
+	flops  int64        // of a turn
+	close  func()
+}
+
+// seconds is what a turn takes and its share of the optimiser's step.
+func (s *step) seconds() (float64, error) {
+	start := time.Now()
+	if err := s.turn(); err != nil {
+		return 0, err
+	}
+	took := time.Since(start).Seconds()
+	if s.update == nil {
+		return took, nil
+	}
+	start = time.Now()
+	err := s.update()
+	return took + time.Since(start).Seconds()/turnsPerStep, err
 }
 
 // Measure runs a case next to the MatMul.
@@ -117,11 +136,10 @@ func Measure(ctx context.Context, c Case) (*Reading, error) {
 		if err != nil {
 			return nil, err
 		}
-		start := time.Now()
-		if err := s.run(); err != nil {
+		took, err := s.seconds()
+		if err != nil {
 			return nil, fmt.Errorf("measuring %s: %w", c.Name, err)
 		}
-		took := time.Since(start).Seconds()
 		after, err := product.rate()
 		if err != nil {
 			return nil, err
@@ -180,14 +198,23 @@ func (c Case) bind(ctx context.Context, spec train.Spec, tensors safetensors.Ten
 	}
 	turn := c.turn()
 	p := &step{flops: flops, close: func() { set.Close(); engine.Close() }}
-	p.run = func() error {
-		_, err := engine.Score(ctx, turn, set)
+	if c.Trains == 0 {
+		p.turn = func() error {
+			_, err := engine.Score(ctx, turn, set)
+			return err
+		}
+		return p, nil
+	}
+	run := &train.Run{Engine: engine, Shared: set, Tasks: []train.Task{{}}, AdamW: train.DefaultAdamW, Trained: spec.Trained(),
+		Plan: train.Plan{{}}, Schedule: train.Schedule{Peak: 1e-5, Total: 1}}
+	masks := rng.New(3, "masks")
+	p.turn = func() error {
+		_, err := engine.Accumulate(ctx, turn, turnsPerStep*turn.Rows, masks, set)
 		return err
 	}
-	if c.Trains != 0 {
-		run := &train.Run{Engine: engine, Shared: set, Tasks: []train.Task{{Train: []train.Turn{*turn}}}, AdamW: train.DefaultAdamW,
-			Trained: spec.Trained(), Plan: train.Plan{{Turns: []int{0}}}, Schedule: train.Schedule{Peak: 1e-5, Total: 1}}
-		p.run = func() error { return run.Do(ctx) }
+	p.update = func() error {
+		_, err := run.Update(0)
+		return err
 	}
 	return p, nil
 }

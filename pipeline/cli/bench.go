@@ -19,7 +19,7 @@ func (p *program) bench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure steps of training and scoring against the engine's own matrix product",
-		Long: `Bench runs one turn of each kind of step, optimiser included, in turn with a MatMul of a layer's size, and prints the
+		Long: `Bench runs one turn of each kind of step, and its share of an optimiser step every 8 turns, beside a MatMul of a layer's size, and prints the
 ratio of their rates of floating-point operations. A machine changes speed from minute to minute: only the ratio says anything.`,
 		Example: `  metalora bench --size minilm
   metalora bench --size base --repeats 3 --json`,

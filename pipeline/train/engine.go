@@ -39,6 +39,7 @@ type Engine struct {
 	session   *ort.Session
 	gradients []autodiff.Gradient
 	masks     []*mask
+	chunk     int                    // about how many tokens a run takes
 	weights   []string               // inputs that are weights
 	segments  bool                   // token_type_ids is an input
 	dense     map[string]*ort.Tensor // gradient outputs of fixed shape, by output name
@@ -57,7 +58,7 @@ func NewEngine(spec Spec) (*Engine, error) {
 			return nil, fmt.Errorf("differentiating the graph: %w", err)
 		}
 	}
-	e.graph = graph
+	e.graph, e.chunk = graph, chunkSize(graph)
 	e.session, err = ort.OpenModel(graph, ort.Options{Threads: spec.Threads, ProfilePrefix: spec.Profile})
 	if err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
@@ -190,6 +191,23 @@ func (e *Engine) Score(ctx context.Context, turn *Turn, sets ...*Set) ([]float32
 
 // Logits runs the forward graph on a batch: [rows, labels], row-major.
 func (e *Engine) Logits(ctx context.Context, batch tokenize.Batch, sets ...*Set) ([]float32, error) {
+	var logits []float32
+	for _, c := range chunks(batch, e.chunk) {
+		part, err := e.logits(ctx, c.Batch, sets)
+		if err != nil {
+			return nil, err
+		}
+		labels := len(part) / c.Rows
+		if logits == nil {
+			logits = make([]float32, batch.Rows*labels)
+		}
+		c.put(logits, part, labels)
+	}
+	return logits, nil
+}
+
+// logits is one run of the forward graph.
+func (e *Engine) logits(ctx context.Context, batch tokenize.Batch, sets []*Set) ([]float32, error) {
 	f := feeds{}
 	defer f.close()
 	if err := f.batch(batch, e.segments); err != nil {
@@ -210,10 +228,18 @@ func (e *Engine) Logits(ctx context.Context, batch tokenize.Batch, sets ...*Set)
 // share of the batch's loss: the sum of its pairs' cross-entropies over pairs, the number of pairs in the batch.
 // dropout is where its masks are drawn from; an engine without dropout does not look at it.
 func (e *Engine) Accumulate(ctx context.Context, turn *Turn, pairs int, dropout *rng.Stream, sets ...*Set) (float64, error) {
-	return e.accumulate(ctx, turn.Batch, targets(turn, pairs), dropout, sets)
+	all, loss := targets(turn, pairs), 0.0
+	for _, c := range chunks(turn.Batch, e.chunk) {
+		part, err := e.accumulate(ctx, c.Batch, c.pick(all, len(all)/turn.Rows), dropout, sets)
+		if err != nil {
+			return 0, err
+		}
+		loss += part
+	}
+	return loss, nil
 }
 
-// accumulate takes targets [rows, labels]: the loss is minus their sum weighted by the logarithms of the softmax.
+// accumulate is one run. It takes targets [rows, labels]: the loss is minus their sum weighted by the logarithms of the softmax.
 func (e *Engine) accumulate(ctx context.Context, batch tokenize.Batch, targets []float32, dropout *rng.Stream, sets []*Set) (float64, error) {
 	f := feeds{}
 	defer f.close()

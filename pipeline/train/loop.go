@@ -95,14 +95,21 @@ func (r *Run) step(ctx context.Context, i int, step Step) (Result, error) {
 			return result, err
 		}
 	}
-	norm, err := r.norm(i, step, params)
-	if err != nil {
-		return result, err
-	}
-	result.GradNorm = norm
-	r.AdamW.Step(params, result.Rate)
+	var err error
+	result.GradNorm, err = r.Update(i)
 	result.Seconds = time.Since(start)
-	return result, nil
+	return result, err
+}
+
+// Update ends step i of the plan: it moves the weights by the gradients that have added up, and returns their norm.
+func (r *Run) Update(i int) (norm float64, err error) {
+	step := r.Plan[i]
+	params := r.params(r.Trained, r.Sets(step.Task))
+	if norm, err = r.norm(i, step, params); err != nil {
+		return 0, err
+	}
+	r.AdamW.Step(params, r.Schedule.Rate(i))
+	return norm, nil
 }
 
 // batch is turns whose gradients add up, the step they belong to, and the name of their stream of dropout masks.
