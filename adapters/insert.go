@@ -66,10 +66,20 @@ func (i *inserter) insert(n *onnx.Node, s Site, dropout float64) {
 	}
 	x, scale := n.Input(0), s.Scale*float64(n.Float("alpha", 1))
 	if dropout > 0 {
-		x = i.model.Drop(b, x, s.Linear+".lora", dropout, i.values[x].Shape[0], s.In)
+		x = i.drop(x, s, dropout)
 		scale /= 1 - dropout
 	}
 	low := b.Op("Gemm", []string{x, s.A()}, onnx.IntAttr("transB", 1))
 	step := b.Op("Gemm", []string{low, second}, onnx.IntAttr("transB", transposed), onnx.FloatAttr("alpha", float32(scale)))
 	b.Named(n.Output(0), "Add", []string{base.Output(0), step})
+}
+
+// drop is dropout of a site's input, without its factor. A layer of the encoder that sees but one token of each row is one
+// whose other tokens nobody reads.
+func (i *inserter) drop(x string, s Site, rate float64) string {
+	name, tokens := s.Linear+".lora", i.values[x].Shape[0]
+	if tokens.Name == "rows" {
+		return i.model.DropFirst(i.b, x, name, rate, 0, tokens, s.In)
+	}
+	return i.model.Drop(i.b, x, name, rate, tokens, s.In)
 }

@@ -101,7 +101,7 @@ func (f *forward) embeddings() string {
 	}
 	sum = f.b.Op("Add", []string{sum, f.lookUp(scope+".position_embeddings", f.positions())})
 	f.attentionShapes()
-	return f.drop(f.norm(scope+".LayerNorm", sum, kept(f.rates.Hidden)), scope, f.rates.Hidden, "tokens", f.HiddenSize)
+	return f.drop(f.norm(scope+".LayerNorm", sum, kept(f.rates.Hidden)), scope, f.rates.Hidden, f.every(""), 0, "tokens", f.HiddenSize)
 }
 
 // positions gives each token its row of the position table: [tokens]. BERT numbers the places of a row from 0. RoBERTa
@@ -174,7 +174,7 @@ func (f *forward) attention(scope, x string, q queries) string {
 	scores := b.Op("Mul", []string{b.Op("MatMul", []string{query, key}), scale})
 	scores = b.Op("Add", []string{scores, q.mask})
 	probabilities := b.Op("Softmax", []string{scores}, onnx.IntAttr("axis", -1))
-	probabilities = f.drop(probabilities, site, rate, "rows", f.NumAttentionHeads, q.perRow, "length")
+	probabilities = f.drop(probabilities, site, rate, q, 2, "rows", f.NumAttentionHeads, q.perRow, "length")
 
 	context := b.Op("Transpose", []string{b.Op("MatMul", []string{probabilities, value})}, onnx.IntsAttr("perm", 0, 2, 1, 3))
 	return b.Op("Reshape", []string{context, b.Ints(-1, int64(f.HiddenSize))})
@@ -189,19 +189,19 @@ func (f *forward) heads(x, split string, perm ...int64) string {
 func (f *forward) sublayer(dense, norm, x string, q queries) string {
 	defer f.b.Scope(dense)()
 	rate := f.rates.Hidden
-	y := f.drop(f.linear(dense, x, kept(rate)), dense, rate, q.count, f.HiddenSize)
+	y := f.drop(f.linear(dense, x, kept(rate)), dense, rate, q, 0, q.count, f.HiddenSize)
 	return f.norm(norm, f.b.Op("Add", []string{y, q.x}), 1)
 }
 
 // head is outer(drop(activation(inner(x)))) for the first token x of each row.
 func (f *forward) head(x string) {
-	b, n, rate := f.b, f.family().head, f.rates.Head
+	b, n := f.b, f.family().head
 	defer b.Scope("head")()
 	if n.dropsFirst {
-		x = f.scaled(f.drop(x, n.inner, rate, "rows", f.HiddenSize), kept(rate))
+		x = f.dropped(x, n.inner)
 	}
 	x = b.Op(n.activation, []string{f.linear(n.inner, x, 1)})
-	x = f.scaled(f.drop(x, n.outer, rate, "rows", f.HiddenSize), kept(rate))
+	x = f.dropped(x, n.outer)
 	b.Named("logits", "Gemm", []string{x, n.outer + ".weight", n.outer + ".bias"}, onnx.IntAttr("transB", 1))
 }
 
@@ -233,12 +233,24 @@ func (f *forward) scaled(x string, c float64) string {
 // over, where it costs nothing.
 func kept(rate float64) float64 { return 1 / (1 - rate) }
 
-// drop is dropout without the factor: x with the elements zeroed that the site's mask drops.
-func (f *forward) drop(x, site string, rate float64, dims ...any) string {
-	if rate == 0 {
+// drop is dropout without the factor: x with the elements zeroed that the site's mask drops. axis is x's last before those of
+// a single query.
+func (f *forward) drop(x, site string, rate float64, q queries, axis int, dims ...any) string {
+	switch {
+	case rate == 0:
 		return x
+	case q.perRow == 1:
+		return f.model.DropFirst(f.b, x, site, rate, axis, dims...)
 	}
 	return f.model.Drop(f.b, x, site, rate, dims...)
+}
+
+// dropped is dropout of an input of the head's.
+func (f *forward) dropped(x, site string) string {
+	if f.rates.Head == 0 {
+		return x
+	}
+	return f.model.Dropout(f.b, x, site, f.rates.Head, "rows", f.HiddenSize)
 }
 
 // AddLoss extends a model with an input targets [rows, labels] and the output loss [1] = -Σ targets · log softmax(logits).

@@ -18,7 +18,9 @@ func TestDrop(t *testing.T) {
 	b, m := onnx.NewBuilder(g), onnx.NewModel(g)
 	x := b.Input("x", onnx.Float, 2, 2)
 	y := m.Drop(b, x, "here", 0.2, 2, 2)
+	z := m.Dropout(b, x, "there", 0.2, 2, 2)
 	b.Output(y, onnx.Float, 2, 2)
+	b.Output(z, onnx.Float, 2, 2)
 	if got := onnx.DropoutRate(m, "dropout::here"); got != 0.2 {
 		t.Errorf("rate %v, want 0.2", got)
 	}
@@ -30,13 +32,17 @@ func TestDrop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	shape, out := []int{2, 2}, make([]float32, 4)
-	feeds := map[string]*ort.Tensor{"x": tensor(t, shape, []float32{4, -8, 12, 0}), "dropout::here": tensor(t, shape, []bool{true, true, false, true})}
-	if err := session.Run(feeds, map[string]*ort.Tensor{y: tensor(t, shape, out)}); err != nil {
+	shape, dropped, scaled := []int{2, 2}, make([]float32, 4), make([]float32, 4)
+	mask := tensor(t, shape, []bool{true, true, false, true})
+	feeds := map[string]*ort.Tensor{"x": tensor(t, shape, []float32{4, -8, 12, 0}), "dropout::here": mask, "dropout::there": mask}
+	if err := session.Run(feeds, map[string]*ort.Tensor{y: tensor(t, shape, dropped), z: tensor(t, shape, scaled)}); err != nil {
 		t.Fatal(err)
 	}
-	if want := []float32{4, -8, 0, 0}; !slices.Equal(want, out) {
-		t.Errorf("got %v, want %v", out, want)
+	if want := []float32{4, -8, 0, 0}; !slices.Equal(want, dropped) {
+		t.Errorf("dropped %v, want %v", dropped, want)
+	}
+	if want := []float32{5, -10, 0, 0}; !slices.Equal(want, scaled) {
+		t.Errorf("with the factor %v, want %v", scaled, want)
 	}
 }
 

@@ -75,8 +75,7 @@ func (p places) write(b *onnx.Builder, m *onnx.Model, n *onnx.Node) {
 }
 
 func (d drop) on(b *onnx.Builder, m *onnx.Model, v string) string {
-	m.SetDropoutRate(d.site, d.rate)
-	return b.Dropout(v, d.site, d.rate, d.dims...)
+	return m.Dropout(b, v, d.site, d.rate, d.dims...)
 }
 
 // places finds where training drops something.

@@ -46,12 +46,21 @@ func (g *gaps) draw(s *rng.Stream) int {
 // ones is what a mask is before anything is dropped; copying it is faster than a loop over single bytes.
 var ones = [4096]uint8(bytes.Repeat([]byte{1}, 4096))
 
-// fill draws a dropout mask: each element is 1 (kept) with probability 1 - rate, else 0, independently.
-func (g *gaps) fill(mask []uint8, s *rng.Stream) {
+// fill draws a dropout mask: each element is 1 (kept) with probability 1 - rate, else 0, independently. The mask is the first
+// one of every of elements of a larger one that is drawn; where both are its length, all of it.
+func (g *gaps) fill(mask []uint8, one, of int, s *rng.Stream) {
 	for at := 0; at < len(mask); {
 		at += copy(mask[at:], ones[:])
 	}
-	for i := g.draw(s); i < len(mask); i += 1 + g.draw(s) {
-		mask[i] = 0
+	if one == of {
+		for i := g.draw(s); i < len(mask); i += 1 + g.draw(s) {
+			mask[i] = 0
+		}
+		return
+	}
+	for i, n := g.draw(s), len(mask)/one*of; i < n; i += 1 + g.draw(s) {
+		if at := i % of; at < one {
+			mask[i/of*one+at] = 0
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"math"
 	"testing"
 
@@ -12,7 +13,7 @@ func TestMaskIsIndependentAtItsRate(t *testing.T) {
 	const n = 1_000_000
 	for _, rate := range []float64{0.01, 0.1, 0.5, 0.9} {
 		mask := make([]uint8, n)
-		newGaps(rate).fill(mask, rng.New(1, rate))
+		newGaps(rate).fill(mask, n, n, rng.New(1, rate))
 		for lag := range 4 {
 			both := 0
 			for i := lag; i < n; i++ {
@@ -29,6 +30,20 @@ func TestMaskIsIndependentAtItsRate(t *testing.T) {
 			if e := math.Sqrt(3 * want * (1 - want) / n); math.Abs(share-want) > 5*e {
 				t.Errorf("rate %v, lag %d: dropped together %.5f, want %.5f ± %.5f", rate, lag, share, want, 5*e)
 			}
+		}
+	}
+}
+
+// A mask of first tokens is cut out of the mask of all.
+func TestMaskOfFirstTokens(t *testing.T) {
+	const rows, length, width = 7, 5, 33
+	g := newGaps(0.3)
+	all, first := make([]uint8, rows*length*width), make([]uint8, rows*width)
+	g.fill(all, len(all), len(all), rng.New(1))
+	g.fill(first, width, length*width, rng.New(1))
+	for row := range rows {
+		if at := row * length * width; !bytes.Equal(first[row*width:(row+1)*width], all[at:at+width]) {
+			t.Errorf("row %d differs", row)
 		}
 	}
 }
@@ -51,6 +66,6 @@ func BenchmarkMask(b *testing.B) {
 	mask, g := make([]uint8, 1<<20), newGaps(0.1)
 	b.SetBytes(1 << 20)
 	for i := range b.N {
-		g.fill(mask, rng.New(1, i))
+		g.fill(mask, len(mask), len(mask), rng.New(1, i))
 	}
 }

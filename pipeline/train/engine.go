@@ -133,7 +133,7 @@ func (e *Engine) prepare(graph *onnx.Model, spec Spec) error {
 		rate := onnx.DropoutRate(graph, input.Name)
 		switch {
 		case rate > 0:
-			e.masks = append(e.masks, newMask(input, rate))
+			e.masks = append(e.masks, newMask(input, rate, onnx.DropoutFirst(graph, input.Name)))
 		case input.Name == "token_type_ids":
 			e.segments = true
 		case !slices.Contains([]string{"input_ids", "attention_mask", "targets"}, input.Name):

@@ -80,7 +80,7 @@ func (f *feeds) masks(masks []*mask, b tokenize.Batch, dropout *rng.Stream) erro
 	pieces := make([]func(), len(masks))
 	for i, m := range masks {
 		m.resize(b)
-		pieces[i] = func() { m.gaps.fill(m.data, rng.New(key, i)) }
+		pieces[i] = func() { m.gaps.fill(m.data, m.one, m.of, rng.New(key, i)) }
 	}
 	parallel(pieces)
 	for _, m := range masks {
@@ -111,13 +111,16 @@ func (f *feeds) own(name string, tensor *ort.Tensor, err error) error {
 type mask struct {
 	input string
 	dims  onnx.Shape
+	first int // the axis after which a token's own elements stand, where the graph computes first tokens alone; else -1
 	gaps  *gaps
-	shape []int
-	data  []uint8 // grows to the largest turn and stays
+
+	shape   []int
+	data    []uint8 // grows to the largest turn and stays
+	one, of int     // the mask has the first one of every of elements of that for all tokens
 }
 
-func newMask(input onnx.ValueInfo, rate float64) *mask {
-	return &mask{input: input.Name, dims: input.Shape, gaps: newGaps(rate)}
+func newMask(input onnx.ValueInfo, rate float64, first int) *mask {
+	return &mask{input: input.Name, dims: input.Shape, first: first, gaps: newGaps(rate)}
 }
 
 // resize fits the mask to a batch: the graph's symbols are its rows, its length and products of both.
@@ -139,4 +142,9 @@ func (m *mask) resize(b tokenize.Batch) {
 		m.data = make([]uint8, n)
 	}
 	m.data = m.data[:n]
+	m.one, m.of = n, n
+	if m.first >= 0 {
+		m.one = product(m.shape[m.first+1:])
+		m.of = m.one * b.Length
+	}
 }
