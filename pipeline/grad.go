@@ -24,7 +24,7 @@ func Gradients(from, to string, wish autodiff.Wish) (*autodiff.Extension, int64,
 	}
 	e, err := autodiff.Extend(m, wish)
 	if err != nil {
-		err = fmt.Errorf("differentiating %s: %w", from, err)
+		err = fmt.Errorf("adding gradients to %s: %w", from, err)
 		if _, asked := errors.AsType[*autodiff.RequestError](err); asked {
 			return nil, 0, fault.Usage(err)
 		}

@@ -129,9 +129,15 @@ func oneHot(b *builder, n *onnx.Node, dy value, _ int) value {
 }
 
 // addAt adds updates to x at ids along an axis. ScatterElements is sequential in ONNX Runtime: right with repeated ids, and
-// the same bits on any number of threads.
+// the same bits on any number of threads. It has no 16-bit kernel that adds: there the sum is one of floats.
 func (b *builder) addAt(x, ids, updates value, axis int64) value {
 	b.lift(addingOpset)
+	if t := b.dtype; t == onnx.Float16 || t == onnx.BFloat16 {
+		b.dtype = onnx.Float
+		sum := b.addAt(b.cast(x, onnx.Float), ids, b.cast(updates, onnx.Float), axis)
+		b.dtype = t
+		return b.cast(sum, t)
+	}
 	return b.with("ScatterElements", []value{x, ids, updates}, onnx.IntAttr("axis", axis), onnx.StringAttr("reduction", "add"))
 }
 
