@@ -6,31 +6,36 @@ import (
 	"metalora/eval/stats"
 )
 
-// cellKey is the place of a number in the study's four-way table.
-type cellKey struct {
-	Method, Adaptation, Task string
-	Seed                     int
-}
-
-func (r Record) key() cellKey { return cellKey{r.Method, r.Adaptation, r.Task, r.Seed} }
+func (r Record) key() Place { return Place{r.Method, r.Adaptation, r.Task, r.Seed, r.Limit} }
 
 // cell is one place's records, several where the held-out dialogues rotate, with their metrics pooled.
 type cell struct {
-	cellKey
+	Place
 	Last, Best Metrics
 	Records    []Record
 }
 
-// cells pools the records of each place, in the order of first occurrence.
+// cells are those that trained on all turns.
 func (s *Study) cells() []cell {
-	at := map[cellKey]int{}
+	return s.pooled(func(p Place) bool { return p.Limit == 0 })
+}
+
+// pooled pools the records of each place that is meant, in the order of first occurrence. A place that lacks a fold has no cell.
+func (s *Study) pooled(meant func(Place) bool) []cell {
+	at, open := map[Place]int{}, map[Place]bool{}
+	for _, p := range s.Open {
+		open[p] = true
+	}
 	var cells []cell
 	for _, r := range s.Records {
+		if !meant(r.key()) || open[r.key()] {
+			continue
+		}
 		i, known := at[r.key()]
 		if !known {
 			i = len(cells)
 			at[r.key()] = i
-			cells = append(cells, cell{cellKey: r.key()})
+			cells = append(cells, cell{Place: r.key()})
 		}
 		cells[i].Records = append(cells[i].Records, r)
 	}

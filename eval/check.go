@@ -7,7 +7,7 @@ import (
 )
 
 // sections that every report has, whatever is done.
-var sections = []string{"answer", "results", "comparisons", "tasks", "epochs", "spread", "facts", "missing", "configuration"}
+var sections = []string{"answer", "results", "comparisons", "tasks", "sizes", "examples", "epochs", "spread", "facts", "missing", "configuration"}
 
 var (
 	// external is anything a page could load or lead to from elsewhere: only places in the page itself and data are allowed.

@@ -21,11 +21,18 @@ func (s *Study) Figures() []Figure {
 	results := s.Results()
 	series := s.series()
 	figures := []Figure{s.resultFigure(results, series), s.differenceFigure(series)}
+	leads := leading(s.asked(s.Comparisons()))
 	for _, adaptation := range distinct(results, func(r Result) string { return r.Adaptation }) {
 		of := where(results, func(r Result) bool { return r.Adaptation == adaptation })
 		figures = append(figures, s.epochFigure(adaptation, of, series), taskFigure(adaptation, of, series))
 	}
-	figures = append(figures, s.lossFigure(series), s.retrainingFigure(series))
+	for _, lead := range leads {
+		figures = append(figures, scatterFigure(lead, results, series))
+	}
+	for _, adaptation := range s.limited() {
+		figures = append(figures, s.turnsFigure(adaptation, series))
+	}
+	figures = append(figures, s.rankFigure(results, series), s.lossFigure(series), s.retrainingFigure(series))
 	figures = where(figures, func(f Figure) bool { return !f.Chart.Empty() })
 	seen := map[string]int{}
 	for i, f := range figures {
@@ -117,9 +124,9 @@ func (s *Study) epochFigure(adaptation string, results []Result, series map[stri
 	c := chart.New("Accuracy by epoch, "+adaptation, "Mean over tasks of means over seeds; band: ± 1 standard error over tasks.",
 		"epoch", "accuracy on held-out turns (%)")
 	c.Y.Min, c.X.Whole = 0, true
-	cells := s.cells()
-	for _, r := range results {
-		of := where(cells, func(x cell) bool { return x.Method == r.Method && x.Adaptation == adaptation })
+	cells := where(s.cells(), func(x cell) bool { return x.Adaptation == adaptation })
+	for _, r := range where(results, Result.Complete) {
+		of := where(cells, func(x cell) bool { return x.Method == r.Method })
 		if points := epochPoints(of); len(points) > 1 {
 			c.Line(r.Method, series[r.Method], points)
 		}
@@ -156,8 +163,15 @@ func epochPoints(cells []cell) []chart.Point {
 	return points
 }
 
+// fewBars is up to how many bars a task are wide enough to bear error bars.
+const fewBars = 6
+
 func taskFigure(adaptation string, results []Result, series map[string]int) Figure {
-	c := chart.New("Accuracy by task, "+adaptation, "Mean over seeds; error bar: ± 1 standard deviation over seeds.", "", "accuracy on held-out turns (%)")
+	marks := "Mean over seeds; error bar: ± 1 standard deviation over seeds."
+	if len(results) > fewBars {
+		marks = "Mean over seeds."
+	}
+	c := chart.New("Accuracy by task, "+adaptation, marks, "", "accuracy on held-out turns (%)")
 	c.Y.Min = 0
 	var tasks []string
 	for _, r := range results {
@@ -170,6 +184,9 @@ func taskFigure(adaptation string, results []Result, series map[string]int) Figu
 		for j, task := range r.Tasks {
 			x := float64(slices.Index(c.X.Labels, task)) + (float64(i)-float64(len(results)-1)/2)*width
 			mean, spread := 100*r.TaskAccuracy[j], 100*r.TaskSpread[j]
+			if len(results) > fewBars {
+				spread = math.NaN()
+			}
 			points = append(points, chart.Point{X: x, Y: mean, Low: math.Max(0, mean-spread), High: mean + spread})
 		}
 		c.Bars(r.Method, series[r.Method], points, 0.92*width)

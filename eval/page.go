@@ -31,10 +31,14 @@ type pageData struct {
 	Compared  *Table
 	Spread    *Table
 	Retrained *Table
+	Turns     *Table
+	Shown     *Table // examples
+	Cost      *Table
 	Tasks     []Table
 	Lead      []pageFigure // results and differences
 	ByTask    []pageFigure
 	ByEpoch   []pageFigure
+	BySize    []pageFigure // turns and ranks
 	Training  []pageFigure
 	Durations Table
 }
@@ -79,7 +83,14 @@ func (d *pageData) place(tables []Table) {
 			samples.Title, samples.Notes = "Sample sizes", []string{"turns: held out, of all tasks together, under one seed. done: pairs of task and seed, of those in the study."}
 			d.Results, d.Samples = &main, &samples
 		case "comparisons":
+			t = t.few()
 			d.Compared = &t
+		case "turns":
+			d.Turns = &t
+		case "examples":
+			d.Shown = &t
+		case "cost":
+			d.Cost = &t
 		case "spread":
 			d.Spread = &t
 		case "retraining":
@@ -90,13 +101,29 @@ func (d *pageData) place(tables []Table) {
 	}
 }
 
+// fewRows is how many rows of comparisons a page shows before it leaves out the exploratory ones.
+const fewRows = 40
+
+// few leaves exploratory comparisons to the file where there are many.
+func (t Table) few() Table {
+	if len(t.Rows) <= fewRows {
+		return t
+	}
+	all := len(t.Rows)
+	t.Rows = where(t.Rows, func(row []Cell) bool { return row[len(row)-1].Text != "exploratory" })
+	t.Notes = append([]string{fmt.Sprintf("%d exploratory comparisons are in comparisons.csv alone.", all-len(t.Rows))}, t.Notes...)
+	return t
+}
+
 // show puts a figure into its section.
 func (d *pageData) show(f pageFigure) {
 	starts := func(prefix string) bool { return bytes.HasPrefix([]byte(f.Name), []byte(prefix)) }
 	switch {
 	case starts("epochs-"):
 		d.ByEpoch = append(d.ByEpoch, f)
-	case starts("tasks-"):
+	case starts("turns-"), starts("ranks"):
+		d.BySize = append(d.BySize, f)
+	case starts("tasks-"), starts("scatter-"):
 		d.ByTask = append(d.ByTask, f)
 	case starts("retraining-"):
 		d.Training = append(d.Training, f)

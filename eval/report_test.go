@@ -99,12 +99,12 @@ func TestReportFiles(t *testing.T) {
 	}
 	files := folder(t, dir)
 	for _, name := range []string{"index.html", "summary.txt", "summary.csv", "summary.json", "units.csv", "comparisons.csv", "spread.csv",
-		"tasks-lora-8.csv", "tasks-head.csv", "retraining.csv"} {
+		"tasks-lora-8.csv", "tasks-head.csv", "retraining.csv", "cost.csv"} {
 		if files[name] == "" {
 			t.Errorf("no %s", name)
 		}
 	}
-	for _, name := range []string{"results", "differences", "epochs-lora-8", "epochs-head", "tasks-lora-8", "tasks-head", "retraining-loss", "retraining-accuracy"} {
+	for _, name := range []string{"results", "differences", "scatter-lora-8", "scatter-head", "epochs-lora-8", "epochs-head", "tasks-lora-8", "tasks-head", "retraining-loss", "retraining-accuracy"} {
 		if files["figures/"+name+".png"] == "" || files["figures/"+name+".svg"] == "" {
 			t.Errorf("no figure %s", name)
 		}
@@ -112,7 +112,7 @@ func TestReportFiles(t *testing.T) {
 			t.Errorf("figure %s is not in the page", name)
 		}
 	}
-	if n := len(files); n != 10+16 {
+	if n := len(files); n != 11+20 {
 		t.Errorf("%d files", n)
 	}
 	golden(t, "summary.txt", []byte(files["summary.txt"]))

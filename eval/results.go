@@ -50,19 +50,46 @@ func (r Result) Complete() bool { return r.Cells == r.Expected }
 // Results has one Result for each method and adaptation that has records, adaptation by adaptation.
 func (s *Study) Results() []Result {
 	cells := s.cells()
-	expected := len(distinct(cells, taskOf)) * len(distinct(cells, seedOf))
+	tasks, seeds := s.extent()
 	var results []Result
 	for _, adaptation := range distinct(cells, adaptationOf) {
 		for _, method := range distinct(cells, methodOf) {
 			of := where(cells, func(c cell) bool { return c.Method == method && c.Adaptation == adaptation })
 			if len(of) > 0 {
 				r := summarise(of)
-				r.Method, r.Adaptation, r.Expected = method, adaptation, expected
+				r.Method, r.Adaptation, r.Expected = method, adaptation, len(tasks)*len(seeds)
+				if !r.Complete() {
+					r.withhold(of, len(seeds))
+				}
 				results = append(results, r)
 			}
 		}
 	}
 	return results
+}
+
+// extent is the tasks and seeds that every method and adaptation is to have.
+func (s *Study) extent() (tasks []string, seeds []int) {
+	places := s.Open
+	for _, r := range s.Records {
+		places = append(places, r.key())
+	}
+	places = where(places, func(p Place) bool { return p.Limit == 0 })
+	return distinct(places, func(p Place) string { return p.Task }), distinct(places, func(p Place) int { return p.Seed })
+}
+
+// withhold takes the means of an incomplete result away: over other tasks or seeds they would be other means. A task that
+// has all its seeds keeps its own.
+func (r *Result) withhold(cells []cell, seeds int) {
+	nan := math.NaN()
+	none := stats.Interval{Low: nan, High: nan}
+	r.Accuracy, r.TaskError, r.SeedError, r.Hits5, r.MRR, r.Best, r.BestMedian, r.AboveChance = nan, nan, nan, nan, nan, nan, nan, nan
+	r.Interval, r.Dialogues, r.SeedAccuracy = none, none, nil
+	for i, task := range r.Tasks {
+		if len(where(cells, func(c cell) bool { return c.Task == task })) < seeds {
+			r.TaskAccuracy[i], r.TaskSpread[i] = nan, nan
+		}
+	}
 }
 
 func summarise(cells []cell) Result {
@@ -150,25 +177,31 @@ func zeroIfNaN(v float64) float64 {
 func dialogues(cells []cell, tasks []string) [][]stats.Cluster {
 	strata := make([][]stats.Cluster, len(tasks))
 	for i, task := range tasks {
-		at := map[int]int{}
-		for _, c := range cells {
-			if c.Task != task {
-				continue
-			}
-			for _, record := range c.Records {
-				for _, t := range record.Turns {
-					k, known := at[t.Dialogue]
-					if !known {
-						k = len(strata[i])
-						at[t.Dialogue] = k
-						strata[i] = append(strata[i], stats.Cluster{})
-					}
-					first, _, _ := t.rank()
-					strata[i][k].Correct += first
-					strata[i][k].Turns++
-				}
-			}
+		ids, right := rightByDialogue(cells, task)
+		for _, id := range ids {
+			strata[i] = append(strata[i], right[id])
 		}
 	}
 	return strata
+}
+
+// rightByDialogue counts a task's right turns by held-out dialogue, in the order of first occurrence.
+func rightByDialogue(cells []cell, task string) (ids []int, right map[int]stats.Cluster) {
+	right = map[int]stats.Cluster{}
+	for _, c := range cells {
+		if c.Task != task {
+			continue
+		}
+		for _, record := range c.Records {
+			for _, t := range record.Turns {
+				d, known := right[t.Dialogue]
+				if !known {
+					ids = append(ids, t.Dialogue)
+				}
+				first, _, _ := t.rank()
+				right[t.Dialogue] = stats.Cluster{Correct: d.Correct + first, Turns: d.Turns + 1}
+			}
+		}
+	}
+	return ids, right
 }

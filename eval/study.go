@@ -26,6 +26,12 @@ type Record struct {
 	Epochs       []Epoch     `json:"epochs"`     // in order
 	Turns        []TurnScore `json:"turns"`      // of the last epoch
 	Seconds      float64     `json:"seconds"`
+	PeakBytes    int64       `json:"peak_bytes"` // of the process, 0 where unknown
+
+	// Limit is how many training turns it might take at most: a point of a learning curve; 0: all. Only records without a
+	// limit are in tables and comparisons.
+	Limit int `json:"limit"`
+	Fold  int `json:"fold"`
 }
 
 // Curve is one retraining: loss at steps, and held-out metrics of the retraining tasks by epoch.
@@ -36,6 +42,28 @@ type Curve struct {
 	Steps  []int     `json:"steps"`
 	Loss   []float64 `json:"loss"` // as many as Steps
 	Epochs []Epoch   `json:"epochs"`
+
+	Parameters int     `json:"parameters"`  // trained, every task's own included
+	Kept       int     `json:"kept"`        // the epoch whose weights were kept
+	RateFactor float64 `json:"rate_factor"` // of the learning rates; 0 is 1
+	Seconds    float64 `json:"seconds"`
+	PeakBytes  int64   `json:"peak_bytes"` // of the process, 0 where unknown
+}
+
+// Place is where a number stands in a study.
+type Place struct {
+	Method, Adaptation, Task string
+	Seed, Limit              int
+}
+
+// Example is a held-out turn that one of two methods gets and the other misses, under every seed.
+type Example struct {
+	Gets, Misses, Adaptation string // the two methods, and how both were adapted
+	Task                     string
+	Fold, Dialogue, Turn     int
+	Chosen                   int // the candidate that Misses chose under the first seed
+
+	Context, Reply, Instead string // what was said before, what came, what Misses chose; filled in by who has the dialogues
 }
 
 // Study is everything a report is made of. Methods, adaptations and tasks are shown in the order in which they first occur.
@@ -49,6 +77,9 @@ type Study struct {
 	Records       []Record    `json:"records"`
 	Curves        []Curve     `json:"curves"`
 	Missing       []string    `json:"missing"` // units not done: listed, never averaged
+	Open          []Place     `json:"open"`    // where those of adaptation belong: a mean that lacks one is not shown
+	Meta          []string    `json:"meta"`    // the methods that are meta-retraining: the question is about them
+	Examples      []Example   `json:"examples"`
 	Notes         []string    `json:"notes"`
 	Footer        []string    `json:"footer"` // all that may differ between equal runs: times, host, versions
 
@@ -60,7 +91,7 @@ type Study struct {
 // that its turns do not bear out, or a turn that two units of one cell scored.
 func (s *Study) Check() error {
 	type turn struct {
-		cell           cellKey
+		cell           Place
 		dialogue, turn int
 	}
 	seen := map[turn]string{}

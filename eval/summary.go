@@ -17,7 +17,7 @@ func (s *Study) Summary() []Table {
 		of := where(results, func(r Result) bool { return r.Adaptation == adaptation })
 		tables = append(tables, taskTable(adaptation, of))
 	}
-	tables = append(tables, s.retrainingTable())
+	tables = append(tables, s.turnsTable(), s.exampleTable(), s.costTable(), s.retrainingTable())
 	return unique(where(tables, func(t Table) bool { return len(t.Rows) > 0 }))
 }
 
@@ -66,25 +66,36 @@ func resultTable(results []Result) Table {
 
 func (s *Study) comparisonTable() Table {
 	t := Table{
-		Key: "comparisons", Title: "Methods compared, paired over tasks (percentage points)",
+		Key: "comparisons", Title: "Methods compared, paired (percentage points)",
 		Columns: columns("adaptation|adaptation", "a|method", "b|less", "difference|diff.", "low|low", "high|high", "p|p",
-			"p_adjusted|p adj.", "p_t|p (t)", "effect|d", "tasks|tasks", "seeds|seeds", "verdict|verdict"),
+			"p_adjusted|p adj.", "p_wilcoxon|p (W)", "p_t|p (t)", "effect|d", "dialogues_low|dialogues low", "dialogues_high|dialogues high",
+			"p_seeds|p seeds", "seed_sd|sd seeds", "seeds_needed|seeds for 2", "tasks|tasks", "seeds|seeds", "verdict|verdict"),
 		Notes: []string{
 			"p: two-sided sign-flip test over tasks; p adj.: Holm's correction over all comparisons with " + s.baseline() +
 				" under one adaptation, which the verdict goes by. Other pairs are exploratory: their p is not adjusted, and they get no verdict.",
-			"p (t): paired t test. d: mean difference by its standard deviation over tasks. low, high: 95 % interval, Student's t, not adjusted.",
+			"p (W): Wilcoxon's signed-rank test; p (t): paired t test; d: mean difference by its standard deviation over tasks. low, high: 95 % interval, Student's t, not adjusted.",
+			"dialogues: 95 % interval of the difference, bootstrap of whole held-out dialogues inside each task.",
+			"p seeds: sign-flip test over seeds, each the mean over tasks; sd seeds: standard deviation of that difference; seeds for 2: how many seeds would show a difference of 2 points with 80 % probability at the 5 % level, by that deviation (normal approximation).",
 		},
 	}
 	for _, c := range s.Comparisons() {
-		adjusted, verdict := PValue(c.Adjusted), c.verdict()
-		if !c.Planned {
-			adjusted, verdict = Number(math.NaN(), 0), "exploratory"
-		}
-		t.Rows = append(t.Rows, []Cell{Words(c.Adaptation), Words(c.A), Words(c.B), Points(c.Difference), Points(c.Interval.Low),
-			Points(c.Interval.High), PValue(c.SignFlip), adjusted, PValue(c.Student), Number(c.Effect, 2), Count(len(c.Tasks)),
-			Count(c.Seeds), Words(verdict)})
+		t.Rows = append(t.Rows, c.row())
 	}
 	return t
+}
+
+func (c Comparison) row() []Cell {
+	adjusted, verdict := PValue(c.Adjusted), c.verdict()
+	if !c.Planned {
+		adjusted, verdict = Number(math.NaN(), 0), "exploratory"
+	}
+	overSeeds, spread := math.NaN(), math.NaN()
+	if c.OverSeeds.N > 1 {
+		overSeeds, spread = c.OverSeeds.SignFlip, c.OverSeeds.StandardError*math.Sqrt(float64(c.OverSeeds.N))
+	}
+	return []Cell{Words(c.Adaptation), Words(c.A), Words(c.B), Points(c.Difference), Points(c.Interval.Low), Points(c.Interval.High),
+		PValue(c.SignFlip), adjusted, PValue(c.Wilcoxon), PValue(c.Student), Number(c.Effect, 2), Points(c.Dialogues.Low), Points(c.Dialogues.High),
+		PValue(overSeeds), Percent(spread), Number(stats.PairsNeeded(spread, 0.02), 0), Count(len(c.Tasks)), Count(c.Seeds), Words(verdict)}
 }
 
 func (c Comparison) verdict() string {
@@ -102,10 +113,11 @@ func spreadTable(results []Result) Table {
 	t := Table{
 		Key: "spread", Title: "How sure the accuracies are (%)",
 		Columns: columns("method|method", "adaptation|adaptation", "accuracy|acc.", "task_sd|sd tasks", "seed_sd|sd seeds",
-			"dialogues_low|dialogues low", "dialogues_high|dialogues high", "turn_error|± turns", "above_chance|p by guessing", "best_median|median best"),
+			"dialogues_low|dialogues low", "dialogues_high|dialogues high", "turn_error|± turns", "above_chance|p by guessing", "best_median|median best", "flatters|best flatters"),
 		Notes: []string{
 			"dialogues: 95 % interval of a bootstrap that draws whole held-out dialogues inside each task; it knows nothing of other tasks.",
 			"± turns: binomial standard error from the number of held-out turns alone. p by guessing: exact, of the seed where it is largest.",
+			"best flatters: how many points choosing each unit's best epoch on the turns it is scored on adds.",
 			"median best: median over seeds of the mean over tasks, each unit at its best epoch, as the method was first published.",
 		},
 	}
@@ -113,7 +125,7 @@ func spreadTable(results []Result) Table {
 		turnError := math.Sqrt(r.Accuracy * (1 - r.Accuracy) / float64(r.Turns))
 		t.Rows = append(t.Rows, []Cell{Words(r.Method), Words(r.Adaptation), Percent(r.Accuracy), Percent(stats.StandardDeviation(r.TaskAccuracy)),
 			Percent(stats.StandardDeviation(r.SeedAccuracy)), Percent(r.Dialogues.Low), Percent(r.Dialogues.High), Percent(turnError),
-			PValue(r.AboveChance), Percent(r.BestMedian)})
+			PValue(r.AboveChance), Percent(r.BestMedian), Points(r.Best - r.Accuracy)})
 	}
 	return t
 }
@@ -150,15 +162,19 @@ func taskTable(adaptation string, results []Result) Table {
 func (s *Study) retrainingTable() Table {
 	t := Table{
 		Key: "retraining", Title: "Retraining runs (accuracies in %)",
-		Columns: columns("method|method", "seed|seed", "steps|steps", "loss|last loss", "epochs|epochs", "accuracy|acc., last", "best|acc., best",
-			"best_epoch|best epoch", "turns|held-out turns"),
-		Notes: []string{"Accuracy on held-out turns of the retraining tasks, one row a run."},
+		Columns: columns("method|method", "seed|seed", "rate_factor|rate x", "steps|steps", "loss|last loss", "epochs|epochs", "accuracy|acc., last", "best|acc., best",
+			"best_epoch|kept epoch", "turns|held-out turns"),
+		Notes: []string{"Accuracy on held-out turns of the retraining tasks, one row a run. Where a method was tried with several learning rates, adaptation starts from the run of best accuracy here."},
 	}
 	nan := math.NaN()
 	for _, c := range s.Curves {
-		row := []Cell{Words(c.Method), Number(float64(c.Seed), 0), Count(0), Number(nan, 0), Count(0), Number(nan, 0), Number(nan, 0), Number(nan, 0), Count(0)}
+		factor := c.RateFactor
+		if factor == 0 {
+			factor = 1
+		}
+		row := []Cell{Words(c.Method), Number(float64(c.Seed), 0), Number(factor, 1), Count(0), Number(nan, 0), Count(0), Number(nan, 0), Number(nan, 0), Number(nan, 0), Count(0)}
 		if n := len(c.Steps); n > 0 {
-			row[2], row[3] = Count(c.Steps[n-1]), Number(c.Loss[n-1], 4)
+			row[3], row[4] = Count(c.Steps[n-1]), Number(c.Loss[n-1], 4)
 		}
 		if n := len(c.Epochs); n > 0 {
 			best := c.Epochs[0]
@@ -168,7 +184,7 @@ func (s *Study) retrainingTable() Table {
 				}
 			}
 			last := c.Epochs[n-1].HeldOut
-			row[4], row[5], row[6], row[7], row[8] = Count(c.Epochs[n-1].Epoch), Percent(last.Accuracy), Percent(best.HeldOut.Accuracy), Count(best.Epoch), Count(last.Turns)
+			row[5], row[6], row[7], row[8], row[9] = Count(c.Epochs[n-1].Epoch), Percent(last.Accuracy), Percent(best.HeldOut.Accuracy), Count(best.Epoch), Count(last.Turns)
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -177,23 +193,13 @@ func (s *Study) retrainingTable() Table {
 
 // Units is every finished unit in one row: all that the other tables are made from.
 func (s *Study) Units() Table {
-	t := Table{Key: "units", Title: "Units", Columns: columns("unit", "method", "adaptation", "seed", "task", "train_turns", "held_out_turns",
+	t := Table{Key: "units", Title: "Units", Columns: columns("unit", "method", "adaptation", "seed", "task", "limit", "train_turns", "held_out_turns",
 		"parameters", "epochs", "accuracy", "hits5", "mrr", "chance", "correct", "best_accuracy")}
 	for _, r := range s.Records {
 		m := r.last()
-		t.Rows = append(t.Rows, []Cell{Words(r.Unit), Words(r.Method), Words(r.Adaptation), Number(float64(r.Seed), 0), Words(r.Task),
+		t.Rows = append(t.Rows, []Cell{Words(r.Unit), Words(r.Method), Words(r.Adaptation), Number(float64(r.Seed), 0), Words(r.Task), Number(float64(r.Limit), 0),
 			Count(r.TrainTurns), Count(m.Turns), Count(r.Parameters), Count(r.lastEpoch()), Number(m.Accuracy, 4), Number(m.Hits5, 4),
 			Number(m.MRR, 4), Number(m.Chance, 4), Number(m.Correct, 2), Number(r.best().Accuracy, 4)})
-	}
-	return t
-}
-
-// Durations is what each result cost. It differs from run to run, so it stands in footers alone.
-func (s *Study) Durations() Table {
-	t := Table{Key: "durations", Title: "Time of adaptation and evaluation",
-		Columns: columns("method|method", "adaptation|adaptation", "units|units", "seconds|seconds", "unit_seconds|seconds a unit")}
-	for _, r := range s.Results() {
-		t.Rows = append(t.Rows, []Cell{Words(r.Method), Words(r.Adaptation), Count(r.Cells), Number(r.Seconds, 1), Number(r.Seconds/float64(r.Cells), 2)})
 	}
 	return t
 }

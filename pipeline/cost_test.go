@@ -41,3 +41,26 @@ func TestPlanCost(t *testing.T) {
 		t.Errorf("planning %d units took %.2f s of CPU", len(units), took)
 	}
 }
+
+// TestReportCost: a finished run of 2,187 units is reported in under ten seconds of CPU, figures and all.
+func TestReportCost(t *testing.T) {
+	e := generated(t, func(*Unit) bool { return true }, "seeds=[0, 1, 2]",
+		"retrain.methods=[none, sr, sr-mixed, sr-heads, meta-lora-8, meta-last-layer, reptile, fomaml-8, anil]")
+	before := cpuSeconds(t)
+	study, err := Report(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := cpuSeconds(t) - before
+	if err := study.WriteReport(e.ReportDir()); err != nil {
+		t.Fatal(err)
+	}
+	took := cpuSeconds(t) - before
+	t.Logf("%d units: read in %.1f s, reported in %.1f s", len(e.Units), read, took)
+	if len(study.Missing) > 0 || len(study.Records) != 2160 {
+		t.Errorf("%d records, %d missing", len(study.Records), len(study.Missing))
+	}
+	if took > 10 {
+		t.Errorf("reporting on %d units took %.1f s of CPU", len(e.Units), took)
+	}
+}

@@ -37,6 +37,12 @@ func (c *Chart) Level(name string, value float64, upright bool) {
 	c.name(name, lineThumb(levelStyle))
 }
 
+// Diagonal draws a dashed grey line of equal X and Y between two values, which belong to both axes' ranges.
+func (c *Chart) Diagonal(name string, from, to float64) {
+	c.marks = append(c.marks, diagonal{from, to})
+	c.name(name, lineThumb(levelStyle))
+}
+
 var levelStyle = draw.LineStyle{Color: muted, Width: 1.1, Dashes: []vg.Length{4, 3}}
 
 type line struct {
@@ -111,7 +117,7 @@ func reversed(points []vg.Point) []vg.Point {
 	return back
 }
 
-// Dots draws single observations, a small glyph each.
+// Dots draws single observations, a glyph each: small and faint where they are many.
 func (c *Chart) Dots(name string, series int, points []Point) {
 	c.marks = append(c.marks, dots{line{points, series}})
 	c.name(name, glyphThumb(series, false))
@@ -122,8 +128,10 @@ type dots struct{ line }
 // Plot implements plot.Plotter.
 func (d dots) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
-	glyph := glyphOf(d.series, 2)
-	glyph.Color = fade(colourOf(d.series), 0x90)
+	glyph := glyphOf(d.series, 3.4)
+	if len(d.points) > fewPoints {
+		glyph.Radius, glyph.Color = 2, fade(colourOf(d.series), 0x90)
+	}
 	for _, q := range d.points {
 		if at := (vg.Point{X: x(q.X), Y: y(q.Y)}); placed(at) {
 			c.DrawGlyph(glyph, at)
@@ -222,4 +230,14 @@ func (l level) Plot(c draw.Canvas, p *plot.Plot) {
 	default:
 		c.StrokeLine2(levelStyle, c.Min.X, y(l.value), c.Max.X, y(l.value))
 	}
+}
+
+type diagonal struct{ from, to float64 }
+
+func (d diagonal) extent() (x, y []float64) { return []float64{d.from, d.to}, []float64{d.from, d.to} }
+
+// Plot implements plot.Plotter.
+func (d diagonal) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	c.StrokeLine2(levelStyle, x(d.from), y(d.from), x(d.to), y(d.to))
 }

@@ -61,8 +61,17 @@ func (g polygon) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
 	c.Fill(path)
 }
 
-// colourOf is a series' colour; after six they come again with the next dash.
-func colourOf(series int) color.NRGBA { return palette[index(series, len(palette))] }
+// second is how dark the second six colours are beside the first.
+const second = 0.6
+
+// colourOf is a series' colour; after six they come again darker, with the next dash and the next glyph.
+func colourOf(series int) color.NRGBA {
+	c := palette[index(series, len(palette))]
+	if index(series/len(palette), 2) == 1 {
+		c = color.NRGBA{uint8(second * float64(c.R)), uint8(second * float64(c.G)), uint8(second * float64(c.B)), c.A}
+	}
+	return c
+}
 
 func lineOf(series int) draw.LineStyle {
 	dash := index(series, len(palette))%2 + index(series/len(palette), 2)*2
@@ -70,7 +79,7 @@ func lineOf(series int) draw.LineStyle {
 }
 
 func glyphOf(series int, radius vg.Length) draw.GlyphStyle {
-	return draw.GlyphStyle{Color: colourOf(series), Radius: radius, Shape: glyphs[index(series, len(glyphs))]}
+	return draw.GlyphStyle{Color: colourOf(series), Radius: radius, Shape: glyphs[index(series+series/len(palette), len(glyphs))]}
 }
 
 func index(series, n int) int { return ((series % n) + n) % n }

@@ -242,3 +242,29 @@ func TestShareInterval(t *testing.T) {
 		check(t, "interval", stats.ShareInterval(c.k, c.n, 0.95), c.want)
 	}
 }
+
+// TestWilcoxon: Darwin's maize as scipy's documentation of wilcoxon has it, two more of scipy's (method exact), and ties counted by
+// hand: ranks 2, 2, -2, 4 of {1, 1, -1, 2}, whose sum of 6 is reached by 8 of 16 sign patterns.
+func TestWilcoxon(t *testing.T) {
+	for _, c := range []struct {
+		d    []float64
+		want float64
+	}{
+		{darwin, 0.041259765625},
+		{[]float64{1.2, -0.4, 3.1, 2.2, -1.7, 0.9, 4.0}, 0.15625},
+		{[]float64{0.5, 0.1, 0.9, 1.3, 2.1, -0.2, 0.7, 1.9, -0.3, 0.8}, 0.01953125},
+		{[]float64{1, 0, 1, -1, 2}, 0.5},
+		{[]float64{0, 0}, 1},
+		{nil, 1},
+	} {
+		if got, exact := stats.Wilcoxon(c.d); math.Abs(got-c.want) > 1e-12 || !exact {
+			t.Errorf("%v: p %v (exact: %v), want %v", c.d, got, exact, c.want)
+		}
+	}
+}
+
+func TestPairsNeeded(t *testing.T) {
+	for _, c := range []struct{ deviation, want float64 }{{0.02, 8}, {0.05, 50}, {0, 2}, {math.NaN(), math.NaN()}} { // (1.96 + 0.8416)² = 7.849
+		check(t, "pairs", stats.PairsNeeded(c.deviation, 0.02), c.want)
+	}
+}
