@@ -24,6 +24,7 @@ type Document struct {
 	Command         string // how to get it again
 	Configuration   string
 	Footer          []string // what may differ between equal runs
+	Attached        []Table  // long ones, written as CSV files alone
 }
 
 // Section is a part of a document under a heading of its own.
@@ -43,11 +44,11 @@ func (d *Document) Tables() []Table {
 	return all
 }
 
-// Write writes index.html, summary.txt, summary.json, a CSV file for each table, and figures/NAME.png and .svg into a folder, as
+// Write writes index.html, summary.txt, summary.json, a CSV file for each table, attached ones included, and figures/NAME.png and .svg into a folder, as
 // [Study.WriteReport] does.
 func (d *Document) Write(dir string) error {
 	files := map[string][]byte{}
-	for _, t := range d.Tables() {
+	for _, t := range append(d.Tables(), d.Attached...) {
 		var b bytes.Buffer
 		if err := t.WriteCSV(&b); err != nil {
 			return fmt.Errorf("making report %s: %w", dir, err)

@@ -61,10 +61,11 @@ type Recovery struct {
 
 // SlopePlan asks how the fine-tuning error shrinks with k d / n.
 type SlopePlan struct {
-	Dimension []int `yaml:"dimension,flow"`
-	Rank      []int `yaml:"rank,flow"`
-	Samples   []int `yaml:"samples,flow"`
-	Steps     int   `yaml:"steps"`
+	Dimension []int   `yaml:"dimension,flow"`
+	Rank      []int   `yaml:"rank,flow"`
+	Samples   []int   `yaml:"samples,flow"`
+	Steps     int     `yaml:"steps"`     // at most
+	Tolerance float64 `yaml:"tolerance"` // of the gradient's norm
 }
 
 // Starts asks where descents from random starts come to rest (Theorems 2 to 4, appendix D.2).
@@ -96,7 +97,7 @@ func Default() *Config {
 		Adapt: AdaptPlan{Rate: 0.005, TwoTaskRank: 3,
 			Steps: StepsPlan{Dimension: 1400, Tasks: 10000, Samples: 1000, AdaptSamples: 1000, Rank: 10000}},
 		Recovery: Recovery{Samples: []int{100, 1000, 10000, 100000}},
-		Slope:    SlopePlan{Dimension: []int{10, 15, 20}, Rank: []int{1, 2, 3}, Samples: []int{200, 600, 2000, 6000, 20000}, Steps: 10000},
+		Slope:    SlopePlan{Dimension: []int{10, 15, 20}, Rank: []int{1, 2, 3}, Samples: []int{200, 600, 2000, 6000, 20000}, Steps: 20000, Tolerance: 1e-9},
 		Landscape: Starts{Starts: 1000, Truths: 20, Start: 1, Descent: Descent{Rate: 0.5, Steps: 400000, Tolerance: 1e-8},
 			Cases: []Case{{10, 2, 1}, {10, 2, 2}, {10, 3, 1}, {10, 3, 2}, {10, 5, 1}, {5, 3, 1}, {3, 3, 1}, {2, 5, 1}}},
 	}
@@ -145,6 +146,7 @@ func (c *Config) rules() []config.Rule {
 		config.Positive("adapt.rate", a.Rate),
 		config.AtLeast("adapt.two_task_rank", a.TwoTaskRank, 1),
 		config.AtLeast("slope.steps", c.Slope.Steps, 1),
+		config.Positive("slope.tolerance", c.Slope.Tolerance),
 	}
 	for _, noise := range c.Noise {
 		rules = append(rules, config.Positive("noise", noise))

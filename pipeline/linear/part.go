@@ -72,9 +72,9 @@ func (s study) task(p Point) (Moments, *mat.Dense) {
 }
 
 // adapt learns the new task from a base, the same way from every base, and shows each step's weights.
-func (s study) adapt(p Point, base *mat.Dense, m Moments, rank, steps int, seen func(step int, w *mat.Dense)) {
+func (s study) adapt(p Point, base *mat.Dense, m Moments, rank, steps int, tolerance float64, seen func(step int, w *mat.Dense)) {
 	u, v := start(p, rank, s.Start, s.stream("new start", "U")), start(p, rank, s.Start, s.stream("new start", "V"))
-	Adapt(base, m, u, v, s.Adapt.Rate, steps, seen)
+	Adapt(base, m, u, v, AdaptDescent{s.Adapt.Rate, steps, tolerance}, seen)
 }
 
 // adapterRank is the rank of a new task's adapter: k, and more where two tasks leave A* open (Theorem 2).

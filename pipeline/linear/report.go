@@ -19,7 +19,8 @@ func Report(c *Config, r *Results) (*eval.Document, error) {
 		Question: "Where tasks are matrices a small step from a common one: which retraining leaves a base that a new task is near to, and do the paper's theorems hold as numbers?",
 		Answer:   c.answer(r, checks),
 		Command:  "metalora linear " + c.origins.Source(), Configuration: yaml.String(),
-		Footer: []string{"Losses are means of squares, so gradients were computed from second moments of the samples, exactly."},
+		Attached: []eval.Table{endTable(r)},
+		Footer:   []string{"Losses are means of squares, so gradients were computed from second moments of the samples, exactly. ends.csv lists every end of every descent: loss, gradient, smallest eigenvalue of the Hessian."},
 	}
 	d.Sections = []eval.Section{
 		{ID: "theorems", Title: "The theorems", Tables: []eval.Table{checkTable(checks)}},

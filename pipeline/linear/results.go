@@ -86,6 +86,7 @@ type Fitted struct {
 	Run   int     `json:"run"`
 	Rank  int     `json:"adapter_rank"`
 	Error float64 `json:"error"` // |(W* - W) X|² / n
+	Steps int     `json:"steps"`
 }
 
 // Freedom is the number of free directions of a d x d matrix of rank r: r (2d - r). A least-squares fit with that many leaves an

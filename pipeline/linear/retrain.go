@@ -1,6 +1,9 @@
 package linear
 
 import (
+	"math"
+
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -71,6 +74,11 @@ type gradient struct {
 
 func newGradient(d, k int) *gradient {
 	return &gradient{mat.NewDense(d, d, nil), mat.NewDense(d, d, nil), mat.NewDense(d, k, nil), mat.NewDense(d, k, nil)}
+}
+
+// norm is that of the gradients of U and V together.
+func (g *gradient) norm() float64 {
+	return math.Hypot(floats.Norm(g.u.RawMatrix().Data, 2), floats.Norm(g.v.RawMatrix().Data, 2))
 }
 
 // symmetric sets u to the gradient of |(A + U Uᵀ) X - Y|² / 2N with respect to U: (E + Eᵀ) U, where E is the residual.

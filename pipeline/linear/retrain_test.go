@@ -136,7 +136,7 @@ func TestAdaptLeavesWhatLeastSquaresLeaves(t *testing.T) {
 		s := rng.New(1, "test", run)
 		m := Draw(w, p.AdaptSamples, noise, s).Moments()
 		f := Fitted{Point: p, Noise: noise, Rank: 2}
-		Adapt(truth.A, m, start(p, 2, 0.1, s), start(p, 2, 0.1, s), 0.02, 3000, func(_ int, w2 *mat.Dense) {
+		Adapt(truth.A, m, start(p, 2, 0.1, s), start(p, 2, 0.1, s), AdaptDescent{0.02, 3000, 0}, func(_ int, w2 *mat.Dense) {
 			f.Error = m.Error(w2, w) / float64(m.N)
 		})
 		mean += f.Error / f.Expected() / runs

@@ -53,8 +53,8 @@ func (c *Config) slopePart(ctx context.Context, s study) (Results, error) {
 func (s study) fit(p Point, name string, base *mat.Dense, rank int) (Fitted, error) {
 	samples, weights := s.task(p)
 	f := Fitted{Base: name, Point: p, Noise: s.noise, Run: s.run, Rank: rank}
-	var last *mat.Dense
-	s.adapt(p, base, samples, rank, s.Slope.Steps, func(_ int, w *mat.Dense) { last = w })
+	var last *mat.Dense // the descent writes its weights into one place
+	s.adapt(p, base, samples, rank, s.Slope.Steps, s.Slope.Tolerance, func(step int, w *mat.Dense) { f.Steps, last = step, w })
 	f.Error = samples.Error(last, weights) / float64(samples.N)
 	return f, finite("adapting to the end", f.Error)
 }

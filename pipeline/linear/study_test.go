@@ -54,7 +54,7 @@ func TestReport(t *testing.T) {
 	if err := report.Write(dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"index.html", "summary.txt", "summary.json", "theorems.csv", "adaptation.csv", "recovery.csv", "slope.csv", "landscape.csv",
+	for _, name := range []string{"index.html", "summary.txt", "summary.json", "theorems.csv", "adaptation.csv", "recovery.csv", "slope.csv", "landscape.csv", "ends.csv",
 		"figures/error-by-adapt-samples.png", "figures/course-by-rank-noise-0.1.svg", "figures/recovery.svg", "figures/slope-noise-0.1.png"} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)

@@ -47,7 +47,7 @@ func (s study) line(f figure, p Point, method string, base *mat.Dense) (Adapted,
 	a := Adapted{Figure: f.key, Point: p, Noise: s.noise, Run: s.run, Method: method, Rank: s.adapterRank(p),
 		Base: distance(base, NewTruth(uint64(s.Seed), p).A)}
 	every := max(1, steps/notes)
-	s.adapt(p, base, samples, a.Rank, steps, func(step int, w *mat.Dense) {
+	s.adapt(p, base, samples, a.Rank, steps, 0, func(step int, w *mat.Dense) {
 		if step%every == 0 || step == steps {
 			a.Steps = append(a.Steps, step)
 			a.Errors = append(a.Errors, samples.Error(w, weights))

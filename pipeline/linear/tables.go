@@ -133,6 +133,17 @@ func (c *Config) landscapeTable(r *Results) eval.Table {
 	return t
 }
 
+// endTable lists every end of every descent.
+func endTable(r *Results) eval.Table {
+	t := eval.Table{Key: "ends", Columns: columns("dimension", "d", "tasks", "T", "rank", "k", "truth", "truth", "start", "start", "kind", "kind", "loss", "loss",
+		"gradient", "|gradient|", "eigenvalue", "smallest eigenvalue", "rank_found", "rank of A - A*", "from_truth", "|A - A*|", "steps", "steps")}
+	for _, x := range r.Rests {
+		t.Rows = append(t.Rows, []eval.Cell{eval.Count(x.Case.Dimension), eval.Count(x.Case.Tasks), eval.Count(x.Case.Rank), eval.Count(x.Truth), eval.Count(x.Start),
+			eval.Words(string(x.Kind())), eval.Digits(x.Loss, 3), eval.Digits(x.Gradient, 3), eval.Digits(x.Smallest, 3), eval.Count(x.Rank), eval.Digits(x.FromTruth, 3), eval.Count(x.Steps)})
+	}
+	return t
+}
+
 // slopeTable gives the fits.
 func (c *Config) slopeTable(r *Results) eval.Table {
 	t := eval.Table{Key: "slope", Title: "The fine-tuning error against kd/n",
