@@ -111,13 +111,25 @@ func slopeChecks(r *Results, noise float64) []Check {
 	of := func(base string) []Fitted {
 		return where(r.Fitted, func(x Fitted) bool { return x.Noise == noise && x.Base == base })
 	}
-	var checks []Check
-	for _, base := range []string{BaseExact, BaseMeta} {
-		line := fitSlope(of(base))
-		checks = append(checks, Check{"kd/n", "from " + base + " the new task's error falls like (kd/n)^s", noise, slope(line), "s = 1", near(line, 1)})
+	exact, stuck := fitSlope(of(BaseExact)), fitSlope(of(BaseSR))
+	constant, share := meanRatio(of(BaseExact), Fitted.Expected)
+	meta, reached := meanRatio(of(BaseMeta), Fitted.Reachable)
+	return []Check{
+		{"kd/n", "from A* itself the new task's error falls like (kd/n)^s", noise, slope(exact), "s = 1", near(exact, 1)},
+		{"kd/n", "from A* itself: error / (σ²k(2d-k)/n)", noise, constant, "1", math.Abs(share-1) <= nearly},
+		{"kd/n", "from Meta-LoRA: error / (σ²k(2d-k)/n + |A - A*|²)", noise, meta, "at most 1", reached <= 1+nearly},
+		{"kd/n", "from SR with rank k it does not fall: (kd/n)^s", noise, slope(stuck), "s = 0", near(stuck, 0)},
 	}
-	stuck := fitSlope(of(BaseSR))
-	return append(checks, Check{"kd/n", "from SR with rank k it does not fall: (kd/n)^s", noise, slope(stuck), "s = 0", near(stuck, 0)})
+}
+
+// meanRatio is the mean of error / expected error, also with its interval in words.
+func meanRatio(all []Fitted, expected func(Fitted) float64) (string, float64) {
+	var ratios []float64
+	for _, f := range all {
+		ratios = append(ratios, f.Error/expected(f))
+	}
+	mean, i := stats.Mean(ratios), stats.MeanInterval(ratios, confidence)
+	return fmt.Sprintf("%.3f (%.3f to %.3f)", mean, i.Low, i.High), mean
 }
 
 // fitSlope fits the log of the error to the log of k d / n.
@@ -147,7 +159,7 @@ func where[T any](all []T, keep func(T) bool) []T {
 func checkTable(checks []Check) eval.Table {
 	t := eval.Table{Key: "theorems", Title: "The theorems as numbers",
 		Columns: columns("theorem", "theorem", "claim", "claim", "noise", "σ", "found", "found", "expected", "expected", "holds", "holds"),
-		Notes:   []string{"In brackets: 95 % interval. σ: standard deviation of the noise; none where the loss is that of infinitely many samples. A slope s holds if it is within 0.15 of the claim."}}
+		Notes:   []string{"In brackets: 95 % interval. σ: standard deviation of the noise; none where the loss is that of infinitely many samples. A slope or ratio holds if it is within 0.15 of the claim."}}
 	for _, c := range checks {
 		holds, noise := "yes", "–"
 		if !c.Holds {

@@ -80,13 +80,14 @@ func (r Recovered) Beyond() float64 {
 
 // Fitted is a new task learned to the end from n samples.
 type Fitted struct {
-	Base  string  `json:"base"`
-	Point Point   `json:"point"` // AdaptSamples is n
-	Noise float64 `json:"noise"`
-	Run   int     `json:"run"`
-	Rank  int     `json:"adapter_rank"`
-	Error float64 `json:"error"` // |(W* - W) X|² / n
-	Steps int     `json:"steps"`
+	Base      string  `json:"base"`
+	Point     Point   `json:"point"` // AdaptSamples is n
+	Noise     float64 `json:"noise"`
+	Run       int     `json:"run"`
+	Rank      int     `json:"adapter_rank"`
+	Error     float64 `json:"error"` // |(W* - W) X|² / n
+	Steps     int     `json:"steps"`
+	FromTruth float64 `json:"from_truth"` // |A - A*| of the base
 }
 
 // Freedom is the number of free directions of a d x d matrix of rank r: r (2d - r). A least-squares fit with that many leaves an
@@ -97,6 +98,9 @@ func (f Fitted) Freedom() int { return f.Rank * (2*f.Point.Dimension - f.Rank) }
 func (f Fitted) Expected() float64 {
 	return f.Noise * f.Noise * float64(f.Freedom()) / float64(f.Point.AdaptSamples)
 }
+
+// Reachable is the error that is expected from a base off A*: that of the fit, and what the adapter cannot mend of the base.
+func (f Fitted) Reachable() float64 { return f.Expected() + f.FromTruth*f.FromTruth }
 
 // Size is k d / n, which the error is proportional to (Corollary of Theorem 3).
 func (f Fitted) Size() float64 {

@@ -52,7 +52,7 @@ func (c *Config) slopePart(ctx context.Context, s study) (Results, error) {
 // fit learns the new task to the end from one base.
 func (s study) fit(p Point, name string, base *mat.Dense, rank int) (Fitted, error) {
 	samples, weights := s.task(p)
-	f := Fitted{Base: name, Point: p, Noise: s.noise, Run: s.run, Rank: rank}
+	f := Fitted{Base: name, Point: p, Noise: s.noise, Run: s.run, Rank: rank, FromTruth: distance(base, NewTruth(uint64(s.Seed), p).A)}
 	var last *mat.Dense // the descent writes its weights into one place
 	s.adapt(p, base, samples, rank, s.Slope.Steps, s.Slope.Tolerance, func(step int, w *mat.Dense) { f.Steps, last = step, w })
 	f.Error = samples.Error(last, weights) / float64(samples.N)

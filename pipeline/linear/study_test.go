@@ -217,3 +217,45 @@ func TestDocumentStaysWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestSlopeChecks: an error that does not fall with kd/n, is too large, or falls where it should not, fails its check.
+func TestSlopeChecks(t *testing.T) {
+	c := tiny(t)
+	fits := func(base string, error func(Fitted) float64) *Results {
+		var r Results
+		for _, n := range []int{100, 1000, 10000} {
+			f := Fitted{Base: base, Point: Point{6, 3, 100, n, 2}, Noise: 0.1, Rank: 2, FromTruth: 0.01}
+			f.Error = error(f)
+			r.Fitted = append(r.Fitted, f)
+		}
+		return &r
+	}
+	constant := func(Fitted) float64 { return 0.3 }
+	for name, x := range map[string]struct {
+		results *Results
+		claim   string
+		holds   bool
+	}{
+		"law":             {fits(BaseExact, Fitted.Expected), "from A* itself the new", true},
+		"law's constant":  {fits(BaseExact, Fitted.Expected), "from A* itself: error", true},
+		"no law":          {fits(BaseExact, constant), "from A* itself the new", false},
+		"twice as large":  {fits(BaseExact, func(f Fitted) float64 { return 2 * f.Expected() }), "from A* itself: error", false},
+		"base's own":      {fits(BaseMeta, Fitted.Reachable), "from Meta-LoRA", true},
+		"above its own":   {fits(BaseMeta, constant), "from Meta-LoRA", false},
+		"SR is stuck":     {fits(BaseSR, constant), "from SR", true},
+		"SR is not stuck": {fits(BaseSR, Fitted.Expected), "from SR", false},
+	} {
+		found := false
+		for _, check := range c.Checks(x.results) {
+			if strings.HasPrefix(check.Claim, x.claim) {
+				found = true
+				if check.Holds != x.holds {
+					t.Errorf("%s: %+v", name, check)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s: no check of %q", name, x.claim)
+		}
+	}
+}
