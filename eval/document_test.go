@@ -17,7 +17,7 @@ func TestDocument(t *testing.T) {
 	c.Line("<i>", 0, []chart.Point{chart.At(1, 2), chart.At(2, 3)})
 	d := &eval.Document{Title: "title <script>", Question: "why?", Answer: []string{"because <b>"}, Command: "metalora <x>", Configuration: "a: <y>",
 		Sections: []eval.Section{{ID: "one", Title: "One <h1>", Text: []string{"text <p>"},
-			Tables: []eval.Table{{Key: "numbers", Title: "t", Columns: []eval.Column{{Key: "n", Name: "n <u>"}}, Rows: [][]eval.Cell{{eval.Digits(0.000123456, 3)}, {eval.Words("=1+1 <s>")}}}},
+			Tables:  []eval.Table{{Key: "numbers", Title: "t", Columns: []eval.Column{{Key: "n", Name: "n <u>"}}, Rows: [][]eval.Cell{{eval.Digits(0.000123456, 3)}, {eval.Words("=1+1 <s>")}}}},
 			Figures: []eval.Figure{{Name: "line", Caption: "caption <q>", Chart: c}}}}}
 	dir := t.TempDir()
 	stale := filepath.Join(dir, "figures", "stale.png")
