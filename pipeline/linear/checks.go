@@ -111,15 +111,34 @@ func slopeChecks(r *Results, noise float64) []Check {
 	of := func(base string) []Fitted {
 		return where(r.Fitted, func(x Fitted) bool { return x.Noise == noise && x.Base == base })
 	}
-	exact, stuck := fitSlope(of(BaseExact)), fitSlope(of(BaseSR))
+	exact, stuck := fitSlope(of(BaseExact)), fitSamples(of(BaseSR))
 	constant, share := meanRatio(of(BaseExact), Fitted.Expected)
 	meta, reached := meanRatio(of(BaseMeta), Fitted.Reachable)
 	return []Check{
 		{"kd/n", "from A* itself the new task's error falls like (kd/n)^s", noise, slope(exact), "s = 1", near(exact, 1)},
 		{"kd/n", "from A* itself: error / (σ²k(2d-k)/n)", noise, constant, "1", math.Abs(share-1) <= nearly},
 		{"kd/n", "from Meta-LoRA: error / (σ²k(2d-k)/n + |A - A*|²)", noise, meta, "at most 1", reached <= 1+nearly},
-		{"kd/n", "from SR with rank k it does not fall: (kd/n)^s", noise, slope(stuck), "s = 0", near(stuck, 0)},
+		{"kd/n", "from SR with rank k it does not fall with n: n^s", noise, slope(stuck), "s = 0", near(stuck, 0)},
 	}
+}
+
+// fitSamples fits the log of the error to the log of n within each size: both are taken from their means over the fits of the same d
+// and k.
+func fitSamples(all []Fitted) stats.Line {
+	type size struct{ d, k int }
+	groups := map[size][]Fitted{}
+	for _, f := range all {
+		at := size{f.Point.Dimension, f.Point.Rank}
+		groups[at] = append(groups[at], f)
+	}
+	n := func(f Fitted) float64 { return math.Log(float64(f.Point.AdaptSamples)) }
+	e := func(f Fitted) float64 { return math.Log(f.Error) }
+	var x, y []float64
+	for _, f := range all {
+		same := groups[size{f.Point.Dimension, f.Point.Rank}]
+		x, y = append(x, n(f)-spreadOf(same, n).mean), append(y, e(f)-spreadOf(same, e).mean)
+	}
+	return stats.FitLine(x, y, confidence)
 }
 
 // meanRatio is the mean of error / expected error, also with its interval in words.

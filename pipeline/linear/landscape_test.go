@@ -82,6 +82,19 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// TestUnderway: a loss that the gradient still accounts for is on its way down; the same loss without a gradient is a minimum.
+func TestUnderway(t *testing.T) {
+	at := func(loss, gradient float64) Rest {
+		return Rest{Case: Case{3, 3, 1}, End: End{Loss: loss, Gradient: gradient, Still: true, Smallest: 1e-4, Scale: 1, Curvature: 1}}
+	}
+	if got := at(4e-11, 1e-7).Kind(); got != Moving {
+		t.Errorf("gradient 1e-7, loss 4e-11: %s", got)
+	}
+	if got := at(4e-11, 1e-9).Kind(); got != Spurious {
+		t.Errorf("gradient 1e-9, loss 4e-11: %s", got)
+	}
+}
+
 // TestTheorem4: on two tasks no descent ends anywhere but in a global minimum, within rank 2k of A*.
 func TestTheorem4(t *testing.T) {
 	c := Default()

@@ -138,12 +138,18 @@ func (r Rest) Kind() Kind {
 	switch {
 	case r.Loss <= globalLoss*r.Scale:
 		return Global
-	case !r.Still:
+	case !r.Still || r.underway():
 		return Moving
 	case r.Smallest < -flat*r.Curvature:
 		return Saddle
 	}
 	return Spurious
+}
+
+// underway says whether the gradient that is left accounts for the loss that is left: |gradient|² / 2 eigenvalue is how far a
+// valley of that curvature still falls. Such a descent is on its way to a loss of zero, not in a minimum above it.
+func (r Rest) underway() bool {
+	return r.Smallest > 0 && r.Loss <= 10*r.Gradient*r.Gradient/(2*r.Smallest)
 }
 
 // finite fails where a number broke: a rate that is too high makes a descent diverge.
