@@ -13,9 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"metalora/adapters"
 	"metalora/models"
-	"metalora/models/safetensors"
 	"metalora/onnx"
 	"metalora/onnx/ort"
 	"metalora/pipeline/rng"
@@ -161,61 +159,29 @@ func quantile(xs []float64, q float64) float64 {
 }
 
 func (c Case) prepare(ctx context.Context) (*step, error) {
-	spec := train.Spec{Architecture: c.Config, Trains: c.Trains, Threads: c.Threads, Profile: c.Profile, LoRADropout: c.Dropout,
-		Dropout: models.Dropout{Hidden: c.Dropout, Attention: c.Dropout, Head: c.Dropout}}
-	s := rng.New(1, "bench")
-	tensors := models.Initialise(c.Config, s)
-	if c.Rank > 0 {
-		graph, err := c.Config.Forward(models.Dropout{})
-		if err != nil {
-			return nil, err
-		}
-		sites, err := adapters.LoRA{Rank: c.Rank, Alpha: 16}.Sites(adapters.Linears(graph))
-		if err != nil {
-			return nil, err
-		}
-		spec.Sites = sites
-		for name, t := range adapters.Init(sites, s) {
-			tensors[name] = t
-		}
-	}
-	return c.bind(ctx, spec, tensors)
-}
-
-func (c Case) bind(ctx context.Context, spec train.Spec, tensors safetensors.Tensors) (*step, error) {
-	engine, err := train.NewEngine(spec)
+	l, err := newLoad(c.Config, models.Initialise(c.Config, rng.New(1, "bench")), c.Trains, c.Rank, c.Dropout, c.Threads, c.Profile)
 	if err != nil {
 		return nil, err
 	}
-	set, err := train.NewSet(tensors, train.PadRows(c.Config))
+	flops, err := l.engine.Flops(c.Rows, c.Length)
 	if err != nil {
-		engine.Close()
-		return nil, err
-	}
-	flops, err := engine.Flops(c.Rows, c.Length)
-	if err != nil {
+		l.close()
 		return nil, err
 	}
 	turn := c.turn()
-	p := &step{flops: flops, close: func() { set.Close(); engine.Close() }}
+	p := &step{flops: flops, close: l.close}
 	if c.Trains == 0 {
 		p.turn = func() error {
-			_, err := engine.Score(ctx, turn, set)
+			_, err := l.engine.Score(ctx, turn, l.set)
 			return err
 		}
 		return p, nil
 	}
-	run := &train.Run{Engine: engine, Shared: set, Tasks: []train.Task{{}}, AdamW: train.DefaultAdamW, Trained: spec.Trained(),
-		Plan: train.Plan{{}}, Schedule: train.Schedule{Peak: 1e-5, Total: 1}}
-	masks := rng.New(3, "masks")
 	p.turn = func() error {
-		_, err := engine.Accumulate(ctx, turn, turnsPerStep*turn.Rows, masks, set)
+		_, err := l.engine.Accumulate(ctx, turn, turnsPerStep*turn.Rows, l.masks, l.set)
 		return err
 	}
-	p.update = func() error {
-		_, err := run.Update(0)
-		return err
-	}
+	p.update = l.update
 	return p, nil
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 			return bench.WriteTable(p.out, readings)
 		},
 	}
+	cmd.AddCommand(p.benchPeer())
 	f := cmd.Flags()
 	f.StringSliceVar(&sizes, "size", []string{"minilm", "base"}, "shapes to measure: demo, minilm, base")
 	f.IntVar(&rows, "rows", 20, "pairs of a turn")
@@ -62,6 +64,48 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 	f.IntVar(&repeats, "repeats", 5, "readings of each case")
 	f.StringVar(&profile, "profile", "", "write the engine's profile of each case to a file that begins with `PREFIX`")
 	f.BoolVar(&asJSON, "json", false, "write the readings as JSON")
+	return cmd
+}
+
+func (p *program) benchPeer() *cobra.Command {
+	var o bench.PeerOptions
+	cmd := &cobra.Command{
+		Use:   "peer",
+		Short: "Do the experiment's work one turn at a time, asked on standard input",
+		Long: `Peer answers each line on standard input with one line of JSON, so that two programs that do the same work can be timed in
+alternation, turn by turn:
+
+  turn I   forward and, unless the mode is eval, backward of turn I of the data's first dialogues; gradients add up
+  step     one step of AdamW
+  gemm     the rate of the engine's own MatMul of [1500, 768] by [768, 3072]
+  peak     the most memory resident so far`,
+		Example: `  echo "turn 3" | metalora bench peer --mode eval --data shared/data --size minilm
+  metalora bench peer --mode lora --data shared/data --model DIR --dropout 0`,
+		Args: takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := ort.Start(""); err != nil {
+				return fault.Input(err)
+			}
+			if o.Data == "" {
+				return fault.Usage(errors.New("peer needs --data, the folder of convai2/ and roberta-tokenizer/"))
+			}
+			peer, err := bench.OpenPeer(o)
+			if err != nil {
+				return fault.Input(err)
+			}
+			defer peer.Close()
+			return peer.Serve(cmd.Context(), p.in, p.out)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Mode, "mode", "full", "full: every weight, LoRA and head train; lora: LoRA and head; eval: forward alone")
+	f.StringVar(&o.Data, "data", "", "`FOLDER` that holds convai2/ and roberta-tokenizer/")
+	f.StringVar(&o.Model, "model", "", "model `FOLDER`; default: random weights of --size")
+	f.StringVar(&o.Size, "size", "base", "shape of random weights: minilm, base")
+	f.IntVar(&o.Dialogues, "dialogues", 13, "the task: the file's first dialogues")
+	f.IntVar(&o.Rank, "rank", 8, "of LoRA")
+	f.Float64Var(&o.Dropout, "dropout", 0.1, "of the model and of LoRA's input")
+	f.IntVar(&o.Threads, "threads", 2, "threads of the engine; 0: all cores")
 	return cmd
 }
 
