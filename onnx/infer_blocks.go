@@ -81,3 +81,21 @@ func compress(s *site) error {
 	s.set(0, s.dtype(0), x)
 	return nil
 }
+
+// col2Im: blocks [n, c*b, count] of b elements are laid into images [n, c, ...] whose sizes a tensor gives.
+func col2Im(s *site) error {
+	x, image, block := s.shape(0), s.numbers(1), s.numbers(2)
+	s.set(0, s.dtype(0), nil)
+	if image == nil || block == nil || x == nil {
+		return nil
+	}
+	if len(x) != 3 || len(image) != len(block) {
+		return fmt.Errorf("blocks %v in images %v", x, image)
+	}
+	size, out := constant(1), Shape{}
+	for i, n := range image {
+		size, out = size.times(block[i]), append(out, n.dim())
+	}
+	s.set(0, s.dtype(0), append(Shape{x[0], x[1].number().over(size).dim()}, out...))
+	return nil
+}

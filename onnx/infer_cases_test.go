@@ -191,6 +191,7 @@ var blockCases = []inferCase{
 		return b.Op("CenterCropPad", []string{in(b, "n", 2, 6), b.Ints(3, 4)}, IntsAttr("axes", -1, 1))
 	}, "float [n 4 3]"},
 	{"CenterCropPad all", func(b *Builder) string { return on(b, "CenterCropPad", in(b, "n", 2), b.Ints(3, 4)) }, "float [3 4]"},
+	{"Col2Im", func(b *Builder) string { return on(b, "Col2Im", in(b, "n", 12, 9), b.Ints(4, 4), b.Ints(2, 2)) }, "float [n 3 4 4]"},
 	{"Compress", func(b *Builder) string {
 		return b.Op("Compress", []string{in(b, "n", 2), b.Input("c", Bool, "n")}, IntAttr("axis", 0))
 	}, "float [? 2]"},

@@ -24,7 +24,7 @@ var shapeRules = map[operator]shapeRule{
 	{"", "ScatterElements"}: sameAsFirst, {"", "ScatterND"}: sameAsFirst, {"", "Scatter"}: sameAsFirst,
 	{"", "TopK"}: topK, {"", "OneHot"}: oneHot, {"", "NonZero"}: nonZero,
 	{"", "TensorScatter"}: sameAsFirst, {"", "Compress"}: compress,
-	{"", "DepthToSpace"}: depthToSpace, {"", "SpaceToDepth"}: spaceToDepth, {"", "CenterCropPad"}: centerCropPad,
+	{"", "DepthToSpace"}: depthToSpace, {"", "SpaceToDepth"}: spaceToDepth, {"", "CenterCropPad"}: centerCropPad, {"", "Col2Im"}: col2Im,
 
 	{"", "Constant"}: constantNode, {"", "ConstantOfShape"}: constantOfShape, {"", "Range"}: rangeNode,
 	{"", "Shape"}: shapeNode, {"", "Size"}: sizeNode, {"", "EyeLike"}: likeFirst,

@@ -105,6 +105,7 @@ var conflicts = []struct {
 	{"Det", func(b *Builder) string { return on(b, "Det", in(b, 2, 3)) }, "not square"},
 	{"blocks of nothing", func(b *Builder) string { return on(b, "DepthToSpace", in(b, 1, 4, 1, 1)) }, "size 0"},
 	{"CenterCropPad", func(b *Builder) string { return on(b, "CenterCropPad", in(b, 2, 3), b.Ints(3)) }, "1 sizes"},
+	{"Col2Im", func(b *Builder) string { return on(b, "Col2Im", in(b, 1, 4), b.Ints(4, 4), b.Ints(2, 2)) }, "images"},
 	{"dangling input", func(b *Builder) string { return on(b, "Relu", "nowhere") }, "nowhere"},
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 var lossDraws = map[op]generator{
-	{"", "NegativeLogLikelihoodLoss"}: since(12, drawLoss("NegativeLogLikelihoodLoss").inFloat()),
-	{"", "SoftmaxCrossEntropyLoss"}:   since(12, drawLoss("SoftmaxCrossEntropyLoss").inFloat()),
+	{"", "NegativeLogLikelihoodLoss"}: since(12, drawLoss("NegativeLogLikelihoodLoss")),
+	{"", "SoftmaxCrossEntropyLoss"}:   since(12, drawLoss("SoftmaxCrossEntropyLoss")),
 }
 
 // drawLoss draws samples in rows and beyond, labels of which some are ignored, with and without weights of the classes, and

@@ -19,7 +19,7 @@ var reduceDraws = map[op]generator{
 	{"", "ReduceLogSum"}:    always(drawReduction("ReduceLogSum", positive)),
 	{"", "ReduceProd"}:      always(drawOneOf(drawReduction("ReduceProd", offZero), drawReduction("ReduceProd", someZeros))),
 	{"", "CumSum"}:          always(drawCumulative("CumSum", anything)),
-	{"", "CumProd"}:         since(26, drawOneOf(drawCumulative("CumProd", offZero), drawCumulative("CumProd", someZeros)).inFloat()),
+	{"", "CumProd"}:         since(26, drawOneOf(drawCumulative("CumProd", offZero), drawCumulative("CumProd", someZeros))),
 }
 
 // someZeros gives whole numbers from 0 to 2.

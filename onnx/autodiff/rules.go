@@ -150,6 +150,7 @@ var rules = map[op]rule{
 	{"", "Trilu"}:           exact(trilu, wrt(0)),
 	{"", "DepthToSpace"}:    exact(depthToSpace, wrt(0)),
 	{"", "SpaceToDepth"}:    exact(spaceToDepth, wrt(0)),
+	{"", "Col2Im"}:          exact(col2Im, wrt(0)),
 	{"", "ReverseSequence"}: exact(reverseSequence, wrt(0)),
 
 	{"", "ReduceSum"}:       exact(reduceSum, wrt(0)),

@@ -121,3 +121,14 @@ func centerCropPad(b *builder, n *onnx.Node, dy value, _ int) value {
 	}
 	return b.with("CenterCropPad", []value{dy, shape}, n.Attrs...)
 }
+
+// y = blocks of x added up where they lie in an image; x is [rows, channels*size of a block, blocks]: dx = the blocks of dy,
+// which a convolution with an identity matrix reads, each channel for itself.
+func col2Im(b *builder, n *onnx.Node, dy value, _ int) value {
+	image, block := n.Input(1), n.Input(2)
+	size := b.with("ReduceProd", []value{block}, onnx.IntAttr("keepdims", 1))
+	channels := b.op("Reshape", dy, b.concat(b.vec(-1, 1), image))
+	identity := b.op("EyeLike", b.filled(0, b.concat(size, size)))
+	blocks := b.with("Conv", []value{channels, b.op("Reshape", identity, b.concat(b.vec(-1, 1), block))}, n.Attrs...)
+	return b.reshapeLike(blocks, n.Input(0))
+}

@@ -23,6 +23,7 @@ var shapeDraws = map[op]generator{
 	{"", "CenterCropPad"}:   since(18, drawCenterCropPad),
 	{"", "DepthToSpace"}:    always(drawDepthToSpace),
 	{"", "SpaceToDepth"}:    since(13, drawSpaceToDepth),
+	{"", "Col2Im"}:          since(18, drawCol2Im.inFloat()),
 	{"", "ReverseSequence"}: always(drawReverseSequence),
 
 	{"", "Trilu"}: since(14, drawTrilu),
@@ -253,6 +254,28 @@ func drawReverseSequence(r *rand.Rand, _ int64) testCase {
 	c.name = fmt.Sprint(c.name, lengths)
 	c.build = func(b *onnx.Builder, in []string) string {
 		return b.Op("ReverseSequence", []string{in[0], b.Ints(lengths...)}, attrs...)
+	}
+	return c
+}
+
+// drawCol2Im draws blocks that overlap, lie apart or reach into the padding of an image of two dimensions.
+var drawCol2Im draw = func(r *rand.Rand, _ int64) testCase {
+	var image, block, strides, dilations, pads []int64
+	size, count := 1, 1
+	for range 2 {
+		k, stride, dilation, pad := 1+r.IntN(2), 1+r.IntN(2), 1+r.IntN(2), r.IntN(2)
+		n := dilation*(k-1) + 1 + r.IntN(3)
+		image, block = append(image, int64(n)), append(block, int64(k))
+		strides, dilations, pads = append(strides, int64(stride)), append(dilations, int64(dilation)), append(pads, int64(pad))
+		size *= k
+		count *= (n+2*pad-dilation*(k-1)-1)/stride + 1
+	}
+	shape := dims(1+r.IntN(2), (1+r.IntN(2))*size, count)
+	attrs := []onnx.Attr{onnx.IntsAttr("strides", strides...), onnx.IntsAttr("dilations", dilations...), onnx.IntsAttr("pads", append(pads, pads...)...)}
+	c := node("Col2Im", attrs, of(anything, shape)...)
+	c.name = fmt.Sprint(c.name, image, block)
+	c.build = func(b *onnx.Builder, in []string) string {
+		return b.Op("Col2Im", []string{in[0], b.Ints(image...), b.Ints(block...)}, attrs...)
 	}
 	return c
 }
