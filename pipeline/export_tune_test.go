@@ -1,0 +1,98 @@
+package pipeline
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"metalora/convai2"
+	"metalora/models"
+	"metalora/pipeline/rng"
+	"metalora/tokenize"
+)
+
+// smallBase writes a model folder with a tokenizer, an export of it beside, and a file of dialogues.
+func smallBase(t *testing.T) (folder, export, data string) {
+	t.Helper()
+	dir := t.TempDir()
+	folder, export, data = filepath.Join(dir, "base"), filepath.Join(dir, "base", "model.onnx"), filepath.Join(dir, "dialogues.txt")
+	dialogues, _, err := convai2.Generate(convai2.Synthetic{Seed: 3, Retrain: 2, Test: 2, Dialogues: 3, Turns: 3, Candidates: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if err := convai2.Write(out, dialogues); err != nil {
+		t.Fatal(err)
+	}
+	vocabulary, err := tokenize.Train(texts(dialogues), 320)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := models.DefaultConfig()
+	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads = 320, 16, 2, 2
+	c.IntermediateSize, c.MaxPositionEmbeddings, c.TypeVocabSize = 32, 260, 1
+	if err := c.Save(folder, models.Initialise(c, rng.New(1, "base")), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := vocabulary.WriteFiles(folder); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ExportONNX(t.Context(), ExportOptions{Model: folder, Opset: 14, Out: export}); err != nil {
+		t.Fatal(err)
+	}
+	return folder, export, data
+}
+
+// TestTuneAnExport: an export is tuned, dropout and all, to the losses and scores of the folder that it was made of, and the
+// adapter that comes of it fits both.
+func TestTuneAnExport(t *testing.T) {
+	folder, export, data := smallBase(t)
+	tune := func(model string) (*TuneResult, string) {
+		t.Helper()
+		adapter := filepath.Join(t.TempDir(), "adapter")
+		r, err := Tune(t.Context(), TuneOptions{Model: model, Data: data, AdapterOut: adapter,
+			Sets: []string{"adapt.epochs=2", "adapt.batch=4", "adapt.learning_rate=0.003", "threads=1"}}, Quiet{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, adapter
+	}
+	want, wantAdapter := tune(folder)
+	got, gotAdapter := tune(export)
+	if got.Parameters != want.Parameters || got.Steps != want.Steps || len(got.Epochs) != len(want.Epochs) {
+		t.Errorf("%+v, the folder's %+v", got, want)
+	}
+	for i, e := range want.Epochs {
+		if d := math.Abs(got.Epochs[i].Loss - e.Loss); !(d <= 1e-4*e.Loss) {
+			t.Errorf("epoch %d: loss %v, the folder's %v", e.Epoch, got.Epochs[i].Loss, e.Loss)
+		}
+	}
+	if want.Epochs[0].Loss == want.Epochs[1].Loss {
+		t.Error("nothing was learned")
+	}
+	reference := rowOf(t, folder, wantAdapter)
+	for _, pair := range [][2]string{{export, gotAdapter}, {folder, gotAdapter}, {export, wantAdapter}} {
+		if d, _ := differ(reference, rowOf(t, pair[0], pair[1])); !(d <= 1e-4) {
+			t.Errorf("%v: logits differ by %v", pair, d)
+		}
+	}
+}
+
+func rowOf(t *testing.T, model, adapter string) []float32 {
+	t.Helper()
+	s, err := OpenScorer(model, adapter, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	logits, err := s.Logits(t.Context(), []int{0, 17, 4, 300, 2, 0, 30, 2}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return logits
+}
