@@ -14,7 +14,7 @@ import (
 func (u unfusing) attention(n *onnx.Node) bool {
 	heads := n.Int("num_heads", 0)
 	w, bias := u.x.constants[n.Input(1)], u.x.constants[n.Input(2)]
-	if heads < 1 || w == nil || bias == nil || w.Type != onnx.Float || len(w.Dims) != 2 || w.Dims[1]%(3*heads) != 0 || !plain(n) {
+	if heads < 1 || w == nil || bias == nil || w.Type != onnx.Float || len(w.Dims) != 2 || len(w.Raw) == 0 || w.Dims[1]%(3*heads) != 0 || !plain(n) {
 		return false
 	}
 	mask, ok := u.mask(n)

@@ -20,6 +20,7 @@ type drop struct {
 	site string
 	rate float64
 	dims []any
+	axis int // of the tokens, or of the rows where the place has but the first token of each; see [onnx.Model.DropFirst]
 }
 
 // Dropout returns the graph with dropout where PyTorch's models have it, as far as the structure shows it: after the
@@ -74,8 +75,14 @@ func (p places) write(b *onnx.Builder, m *onnx.Model, n *onnx.Node) {
 	b.Named(n.Output(0), "Identity", []string{d.on(b, m, c.Outputs[0])})
 }
 
+// on drops elements of v and multiplies the others. Where a graph computes the first tokens alone, the mask is what a mask of
+// all tokens has for them.
 func (d drop) on(b *onnx.Builder, m *onnx.Model, v string) string {
-	return m.Dropout(b, v, d.site, d.rate, d.dims...)
+	if d.axis < 0 {
+		return m.Dropout(b, v, d.site, d.rate, d.dims...)
+	}
+	kept := m.DropFirst(b, v, d.site, d.rate, d.axis, d.dims...)
+	return b.Op("Mul", []string{kept, b.Scalar(float32(1 / (1 - d.rate)))})
 }
 
 // places finds where training drops something.
@@ -122,7 +129,7 @@ func (f *finder) embeddings(rate float64, p places) bool {
 			return false
 		}
 		site := strings.TrimSuffix(n.Input(1), ".LayerNorm.weight")
-		p.after[n] = drop{site, rate, dims(shape)}
+		p.after[n] = drop{site, rate, dims(shape), -1}
 		return true
 	}
 	return false
@@ -130,18 +137,24 @@ func (f *finder) embeddings(rate float64, p places) bool {
 
 // tables tells whether a value is a sum of rows of tables.
 func (f *finder) tables(v string) bool {
-	n := f.x.makers[v]
-	if n == nil {
-		return false
+	seen := map[string]bool{}
+	for open := []string{v}; len(open) > 0; {
+		v, open = open[0], open[1:]
+		if seen[v] {
+			continue
+		}
+		seen[v] = true
+		n := f.x.makers[v]
+		switch {
+		case n == nil:
+			return false
+		case n.Op == "Add":
+			open = append(open, n.Inputs...)
+		case n.Op != "Gather" || f.Weights[n.Input(0)].Shape == nil:
+			return false
+		}
 	}
-	switch n.Op {
-	case "Gather":
-		_, weight := f.Weights[n.Input(0)]
-		return weight
-	case "Add":
-		return f.tables(n.Input(0)) && f.tables(n.Input(1))
-	}
-	return false
+	return true
 }
 
 // residuals are the outputs of linear layers that are added to something and normalised. DistilBERT's attention output,
@@ -156,13 +169,13 @@ func (f *finder) residuals(rate float64, p places) (found bool) {
 			continue
 		}
 		for _, v := range sum.Inputs {
-			gemm := f.linear(v)
+			last, gemm := f.linear(v)
 			if gemm == nil {
 				continue
 			}
-			site := strings.TrimSuffix(gemm.Input(1), ".weight")
+			site, shape := strings.TrimSuffix(gemm.Input(1), ".weight"), f.info[last.Output(0)].Shape
 			if !strings.HasSuffix(site, "attention.out_lin") {
-				p.after[gemm] = drop{site, rate, []any{"tokens", f.width(gemm)}}
+				p.after[last] = drop{site, rate, dims(shape), firstOf(shape, 0)}
 			}
 			found = true
 			break
@@ -171,28 +184,40 @@ func (f *finder) residuals(rate float64, p places) (found bool) {
 	return found
 }
 
-// linear is the Gemm that computes v, a Reshape back to [rows, length, width] aside.
-func (f *finder) linear(v string) *onnx.Node {
+// linear is the Gemm of the layer that computes v, and the layer's last node: the sum with the bias, where there is one. A
+// Reshape back to [rows, length, width] is left aside.
+func (f *finder) linear(v string) (last, gemm *onnx.Node) {
 	if n := f.x.maker(v, "Reshape"); n != nil {
 		v = n.Input(0)
 	}
-	if n := f.x.maker(v, "Gemm"); n != nil && f.Weights[n.Input(1)].Shape != nil {
-		return n
+	last = f.x.makers[v]
+	if n := f.x.maker(v, "Add"); n != nil {
+		if _, bias := f.Weights[n.Input(1)]; bias {
+			v = n.Input(0)
+		}
 	}
-	return nil
+	if n := f.x.maker(v, "Gemm"); n != nil && f.Weights[n.Input(1)].Shape != nil {
+		return last, n
+	}
+	return nil, nil
 }
 
-// width is the number of outputs of a linear layer.
-func (f *finder) width(gemm *onnx.Node) int { return f.Weights[gemm.Input(1)].Shape[0] }
+// firstOf is the axis for a place of this shape where it has the first token of each row alone, else -1.
+func firstOf(shape onnx.Shape, axis int) int {
+	if len(shape) == 2 && shape[0].Name == "rows" || len(shape) == 4 && shape[2].Size == 1 {
+		return axis
+	}
+	return -1
+}
 
 // attention probabilities are what a Softmax gives of [rows, heads, length, length].
 func (f *finder) attention(rate float64, p places) (found bool) {
 	for _, n := range f.Graph.Graph.Nodes {
 		shape := f.info[n.Output(0)].Shape
-		if n.Op != "Softmax" || len(shape) != 4 || shape[2] != shape[3] || shape[1].Size < 1 {
+		if n.Op != "Softmax" || len(shape) != 4 || shape[2] != shape[3] && shape[2].Size != 1 || shape[1].Size < 1 {
 			continue
 		}
-		p.after[n] = drop{f.attentionSite(n.Output(0)), rate, dims(shape)}
+		p.after[n] = drop{f.attentionSite(n.Output(0)), rate, dims(shape), firstOf(shape, 2)}
 		found = true
 	}
 	return found
@@ -220,15 +245,15 @@ func (f *finder) attentionSite(v string) string {
 // head places are the inputs of the layer that gives the logits and of RoBERTa's dense layer before it; a pooler's input,
 // which is no part of PyTorch's head, keeps all its elements.
 func (f *finder) head(rate float64, p places) (found bool) {
+	_, outer := f.linear(logits)
 	for _, n := range f.Graph.Graph.Nodes {
 		w, ok := f.Weights[n.Input(1)]
-		if n.Op != "Gemm" || !ok || n.Output(0) != logits && n.Input(1) != "classifier.dense.weight" {
+		if n.Op != "Gemm" || !ok || n != outer && n.Input(1) != "classifier.dense.weight" {
 			continue
 		}
-		p.before[n] = drop{strings.TrimSuffix(n.Input(1), ".weight"), rate, []any{"rows", w.Shape[1]}}
-		found = found || n.Output(0) == logits
+		p.before[n] = drop{strings.TrimSuffix(n.Input(1), ".weight"), rate, []any{"rows", w.Shape[1]}, -1}
 	}
-	return found
+	return outer != nil
 }
 
 // dims are a shape's, for declaring a mask; what Infer calls length*rows are the tokens.

@@ -1,6 +1,7 @@
 package exported
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -56,8 +57,11 @@ func (l *Limits) pad(x *index, n *onnx.Node) {
 	}
 }
 
+// numbered is what the names of an encoder's layers have in common.
+var numbered = regexp.MustCompile(`\.\d+\.`)
+
 // Head names the weights behind the row's one vector: those of the classification head and of a pooler. Everything before
-// has a vector for each token.
+// has a vector for each token, but for the encoder's last layer where a graph computes no more of it than the head reads.
 func (m *Model) Head() (map[string]bool, error) {
 	info, err := onnx.Infer(m.Graph)
 	if err != nil {
@@ -68,7 +72,7 @@ func (m *Model) Head() (map[string]bool, error) {
 		shape := info[n.Output(0)].Shape
 		for _, v := range n.Inputs {
 			if _, ok := m.Weights[v]; ok {
-				inRow := len(shape) == 2 && shape[0].Name == "rows" && shape[1].Size >= 0
+				inRow := !numbered.MatchString(v) && len(shape) == 2 && shape[0].Name == "rows" && shape[1].Size >= 0
 				before, seen := head[v]
 				head[v] = inRow && (before || !seen)
 			}

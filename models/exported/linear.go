@@ -94,16 +94,16 @@ func (r *rewriter) linear(x *index, n *onnx.Node) (l layer, ok bool) {
 	if l.transposed {
 		l.out, l.in = l.in, l.out
 	}
-	if n.Op == "Gemm" {
+	if n.Op == "Gemm" && n.Input(2) != "" {
 		l.bias = n.Input(2)
-		return l, n.Int("transA", 0) == 0 && n.Float("alpha", 1) == 1 && (l.bias == "" || n.Float("beta", 1) == 1 && x.vector(l.bias, l.out))
+		return l, n.Int("transA", 0) == 0 && n.Float("alpha", 1) == 1 && n.Float("beta", 1) == 1 && x.vector(l.bias, l.out)
 	}
 	if add := x.reader(l.y, "Add"); add != nil {
 		if bias, _ := other(add, l.y); x.vector(bias, l.out) {
 			l.y, l.bias = add.Output(0), bias
 		}
 	}
-	return l, true
+	return l, n.Int("transA", 0) == 0 && n.Float("alpha", 1) == 1
 }
 
 // linearWriter writes linear layers and keeps what several of them share.
@@ -116,16 +116,15 @@ type linearWriter struct {
 
 func (w *linearWriter) write(b *onnx.Builder, l layer) {
 	shape := w.r.info[l.x].Shape
-	inputs := []string{w.flatten(b, l.x, l.in, len(shape)), l.weight}
-	if l.bias != "" {
-		inputs = append(inputs, l.bias)
+	op, inputs, attrs := "Gemm", []string{w.flatten(b, l.x, l.in, len(shape)), l.weight}, []onnx.Attr{onnx.IntAttr("transB", 1)}
+	if l.bias != "" { // apart: the engine fills a Gemm's result with its addend on one thread
+		op, inputs, attrs = "Add", []string{b.Op(op, inputs, attrs...), l.bias}, nil
 	}
 	if len(shape) == 2 {
-		b.Named(l.y, "Gemm", inputs, onnx.IntAttr("transB", 1))
+		b.Named(l.y, op, inputs, attrs...)
 		return
 	}
-	y := b.Op("Gemm", inputs, onnx.IntAttr("transB", 1))
-	b.Named(l.y, "Reshape", []string{y, w.target(b, l, shape)})
+	b.Named(l.y, "Reshape", []string{b.Op(op, inputs, attrs...), w.target(b, l, shape)})
 }
 
 // flatten makes [tokens, width] of [rows, length, width], once for all layers that read it.

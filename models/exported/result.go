@@ -47,6 +47,9 @@ func (m *Model) take(t *onnx.Tensor, name *Name) error {
 	if err != nil {
 		return err
 	}
+	if len(t.Raw) == 0 {
+		return fmt.Errorf("its shape %v leaves it empty", shape)
+	}
 	data := floats(t)
 	if name.Transposed {
 		shape[0], shape[1] = shape[1], shape[0]

@@ -33,7 +33,9 @@ func (r *rewriter) index() *index {
 	}
 	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
-			x.makers[o] = n
+			if o != "" { // an output that nobody wants
+				x.makers[o] = n
+			}
 		}
 		for _, i := range n.Inputs {
 			x.readers[i] = append(x.readers[i], n)
