@@ -50,6 +50,45 @@ func TestAgainstPEFT(t *testing.T) {
 	}
 }
 
+// TestFamiliesAgainstPEFT compares the logits of adapters that PEFT made for the smallest BERT and DistilBERT: "all-linear",
+// which adapts BERT's pooler too, and two of DistilBERT's layers by their own names.
+func TestFamiliesAgainstPEFT(t *testing.T) {
+	for name, sites := range map[string]int{"bert-relu": 13, "distilbert": 4} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join("..", "models", "testdata", "micro", name)
+			base, err := models.Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := Load(filepath.Join(dir, "adapter"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden, err := safetensors.Open(filepath.Join(dir, "adapter", "expected.safetensors"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer golden.Close()
+			graph, weights := withAdapter(t, forward(t, base), base.Tensors, a)
+			want, err := golden.Float32("logits")
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, "logits", want, logits(t, graph, weights, readBatch(t, golden)), 1e-5)
+			if found, err := a.Sites(Linears(forward(t, base))); err != nil || len(found) != sites {
+				t.Errorf("%d sites (%v), want %d", len(found), err, sites)
+			}
+			saved := t.TempDir()
+			if err := a.Save(saved); err != nil {
+				t.Fatal(err)
+			}
+			if again, err := Load(saved); err != nil || !slices.Equal(again.Tensors.Names(), a.Tensors.Names()) {
+				t.Errorf("saved and loaded again: %v", err)
+			}
+		})
+	}
+}
+
 func compare(t *testing.T, base *models.Folder, a *Adapter, golden *safetensors.File) {
 	t.Helper()
 	batch := readBatch(t, golden)
@@ -239,7 +278,12 @@ func readBatch(t *testing.T, f *safetensors.File) batch {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := 4 // of every expected.safetensors
+	rows := 0
+	for _, info := range f.Infos() {
+		if info.Name == "input_ids" {
+			rows = info.Shape[0]
+		}
+	}
 	types, err := f.Int64("token_type_ids")
 	if err != nil {
 		types = make([]int64, len(ids)) // a RoBERTa's

@@ -135,8 +135,10 @@ func (r *retraining) weights(s *settings) {
 	}
 }
 
-// sharedHead is the base's own head. What it lacks is fresh as Hugging Face starts it: N(0, 0.02²), zero bias.
+// sharedHead is the base's own head, copied, since training moves it and a pooler is saved as it was. What it lacks is fresh
+// as Hugging Face starts it: N(0, 0.02²), zero bias.
 func (r *retraining) sharedHead(head safetensors.Tensors) safetensors.Tensors {
+	head = head.Clone()
 	if r.base.HasHead {
 		return head
 	}

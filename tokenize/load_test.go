@@ -285,6 +285,7 @@ func FuzzParseTokenizer(f *testing.F) {
 	f.Add([]byte(`{"model":{"vocab":null},"pre_tokenizer":{"type":"ByteLevel"}}`))
 	f.Add([]byte(`{"pre_tokenizer":null,"added_tokens":[{}]}`))
 	f.Add([]byte(pieceText(nil)))
+	f.Add([]byte(unigramText(f, nil)))
 	f.Add([]byte(pieceText(func(file, model map[string]any) {
 		file["normalizer"], model["continuing_subword_prefix"] = map[string]any{"type": "BertNormalizer", "strip_accents": true}, ""
 	})))

@@ -1,13 +1,14 @@
 // Package tokenize turns text into token ids and token ids into padded batches.
 //
 // A text is cut into words, and each word into pieces that the vocabulary knows. Words never touch each other, so a word's
-// ids can be remembered. There are two ways to do it. Byte-level BPE (Sennrich et al. 2016; Radford et al. 2019), RoBERTa's:
+// ids can be remembered. There are three ways to do it. Byte-level BPE (Sennrich et al. 2016; Radford et al. 2019), RoBERTa's:
 // a word is spelt in bytes, and neighbouring pieces are merged, the pair that training met first before all others.
 // WordPiece (Schuster & Nakajima 2012; Devlin et al. 2018), BERT's: the longest known piece from the front, again and again.
+// Unigram (Kudo 2018), XLM-R's: the pieces whose probabilities have the largest product.
 //
 // Models and pipeline are github.com/sugarme/tokenizer's. Some of its parts are ours, because v0.3.0 gives other ids than
-// Hugging Face's tokenizers: BPE's model (ties between equal merges go to the left-most pair) and both ways to cut a text
-// into words. Only the files and numbers of Hugging Face count: for every text the ids are the same.
+// Hugging Face's tokenizers: BPE's model (ties between equal merges go to the left-most pair), unigram, and every way to cut a
+// text into words. Only the files and numbers of Hugging Face count: for every text the ids are the same.
 package tokenize
 
 import "fmt"

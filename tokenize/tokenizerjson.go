@@ -61,8 +61,10 @@ func parseTokenizer(data []byte, s settings) (*Tokenizer, error) {
 		t, err = file.bytePairs(s)
 	case "WordPiece":
 		t, err = file.wordPieces(s)
+	case "Unigram":
+		t, err = file.unigram(s)
 	default:
-		err = fmt.Errorf("model type %q is not supported: only BPE and WordPiece", model.Type)
+		err = fmt.Errorf("model type %q is not supported: only BPE, WordPiece and Unigram", model.Type)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", tokenizerJSON, err)

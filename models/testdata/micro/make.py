@@ -1,6 +1,6 @@
 """Makes the folders beside it: the smallest model of each family, with logits, loss and gradients in float64.
 
-    python make.py      (torch 2.13.0, transformers 5.12.0, safetensors 0.8.0)
+    python make.py      (torch 2.13.0, transformers 5.12.0, peft 0.19.1, safetensors 0.8.0)
 
 Each folder is what save_pretrained writes, and golden.safetensors: a batch with padding in the middle of its ids and under
 its mask, the outputs (float64) and grad.PARAMETER (computed in float64, stored as float32).
@@ -62,3 +62,22 @@ for i, (name, (make, config)) in enumerate(MODELS.items()):
     for parameter, p in model.named_parameters():
         golden["grad." + parameter] = p.grad.float()
     save_file(golden, os.path.join(folder, "golden.safetensors"))
+
+# Adapters of PEFT 0.19.1 on two of them: "all-linear" adapts BERT's pooler too, and DistilBERT's layers have names of their own.
+from peft import LoraConfig, TaskType, get_peft_model  # noqa: E402
+
+for i, (name, targets) in enumerate({"bert-relu": "all-linear", "distilbert": ["q_lin", "lin1"]}.items()):
+    torch.manual_seed(10 + i)
+    make, config = MODELS[name]
+    folder = os.path.join(HERE, name)
+    model = get_peft_model(make.from_pretrained(folder), LoraConfig(task_type=TaskType.SEQ_CLS, r=2, lora_alpha=4, target_modules=targets))
+    for parameter, p in model.named_parameters():
+        if "lora_" in parameter or "modules_to_save" in parameter:
+            torch.nn.init.normal_(p, 0, 0.3)
+    model.save_pretrained(os.path.join(folder, "adapter"))
+    os.remove(os.path.join(folder, "adapter", "README.md"))
+    inputs, _ = batch(config)
+    inputs.pop("labels", None)
+    with torch.no_grad():
+        logits = model.double().eval()(**inputs).logits
+    save_file(dict(inputs, logits=logits.float()), os.path.join(folder, "adapter", "expected.safetensors"))
