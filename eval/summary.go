@@ -75,7 +75,7 @@ func (s *Study) comparisonTable() Table {
 				" under one adaptation, which the verdict goes by. Other pairs are exploratory: their p is not adjusted, and they get no verdict.",
 			"p (W): Wilcoxon's signed-rank test; p (t): paired t test; d: mean difference by its standard deviation over tasks. low, high: 95 % interval, Student's t, not adjusted.",
 			"dialogues: 95 % interval of the difference, bootstrap of whole held-out dialogues inside each task.",
-			"p seeds: sign-flip test over seeds, each the mean over tasks; sd seeds: standard deviation of that difference; seeds for 2: how many seeds would show a difference of 2 points with 80 % probability at the 5 % level, by that deviation (normal approximation).",
+			"p seeds: sign-flip test over seeds, each the mean over tasks; sd seeds: standard deviation of that difference; seeds for 2: how many seeds would show a difference of 2 points with 80 % probability at the 5 % level, by that deviation (paired t test).",
 		},
 	}
 	for _, c := range s.Comparisons() {

@@ -263,8 +263,27 @@ func TestWilcoxon(t *testing.T) {
 	}
 }
 
+// TestPairedPower: scipy's t = st.t.ppf(.975, n-1); st.nct.sf(t, n-1, d/s*sqrt(n)) + st.nct.cdf(-t, n-1, d/s*sqrt(n)).
+func TestPairedPower(t *testing.T) {
+	for _, c := range []struct {
+		deviation, difference float64
+		n                     int
+		want                  float64
+	}{
+		{3, 2, 5, 0.2113344895460399}, {3, 2, 20, 0.8072916797687589}, {3, 2, 2, 0.07060747398413204}, {3, 2, 3, 0.10978590979146674},
+		{1, 0, 10, 0.05}, {10, 1, 500, 0.6071255422735808}, {3, -2, 20, 0.8072916797687589}, {0, 1, 5, math.NaN()}, {1, 1, 1, math.NaN()},
+	} {
+		if diff := cmp.Diff(c.want, stats.PairedPower(c.deviation, c.difference, c.n), cmpopts.EquateApprox(1e-7, 0), cmpopts.EquateNaNs()); diff != "" {
+			t.Errorf("%+v (-want +got): %s", c, diff)
+		}
+	}
+}
+
+// TestPairsNeeded: the least n at which scipy's noncentral t gives a power of 0.8; Cohen's tables (1988) have 34 for d_z = 0.5.
 func TestPairsNeeded(t *testing.T) {
-	for _, c := range []struct{ deviation, want float64 }{{0.02, 8}, {0.05, 50}, {0, 2}, {math.NaN(), math.NaN()}} { // (1.96 + 0.8416)² = 7.849
-		check(t, "pairs", stats.PairsNeeded(c.deviation, 0.02), c.want)
+	for _, c := range []struct{ deviation, difference, want float64 }{
+		{3, 2, 20}, {1, 2, 5}, {1, 0.5, 34}, {0, 0.02, 2}, {math.NaN(), 0.02, math.NaN()},
+	} {
+		check(t, "pairs", stats.PairsNeeded(c.deviation, c.difference), c.want)
 	}
 }
