@@ -14,7 +14,7 @@ const (
 	// Given leaves them as they are. In the validation file that scores held-out replies as distractors in training.
 	Given Mode = "given"
 	// Repair replaces the distractors of training turns that are held-out replies, and those of any turn that are
-	// Forbidden. All other candidates stay.
+	// Forbidden, or the real reply once more. All other candidates stay.
 	Repair Mode = "repair"
 	// Redraw draws every turn's distractors anew, from the tasks' own dialogues: for retraining tasks whose file is also
 	// the test tasks', so that no reply of a test dialogue is met in retraining.
@@ -140,11 +140,11 @@ func (w *drawer) fill(t *Task, s *Sample, from [][]source) error {
 	return nil
 }
 
-// repair replaces the distractors that are in the set bad.
+// repair replaces the distractors that are in the set bad or the real reply once more.
 func (w *drawer) repair(t *Task, s *Sample, bad map[string]bool, from [][]source) error {
 	var places []int
 	for i, c := range s.Candidates {
-		if bad[c] && c != s.reply() {
+		if i != s.Gold && (bad[c] || c == s.reply()) {
 			places = append(places, i)
 		}
 	}

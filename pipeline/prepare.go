@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 
 	"metalora/convai2"
 	"metalora/pipeline/fault"
@@ -141,21 +142,25 @@ func (m *material) testReplies() map[string]bool {
 // check refuses an experiment whose training would meet what it is measured on. The published rules do meet it, so
 // there the violations are only counted.
 func (m *material) check(retrain, test []convai2.Task) (notes []string, err error) {
+	all := slices.Concat(retrain, test)
 	checks := []struct {
 		what  string
 		found []convai2.Violation
 	}{
-		{"dialogues are both trained on and held out", convai2.CheckSplits(append(append([]convai2.Task{}, retrain...), test...))},
+		{"dialogues are both trained on and held out", convai2.CheckSplits(all)},
+		{"training turns are held-out turns by what was said", convai2.CheckTurns(all)},
 		{"retraining tasks have the persona of a test task", convai2.CheckPersonas(retrain, test)},
+		{"dialogues of retraining tasks are conversations of a test task", convai2.CheckConversations(retrain, test)},
 		{"held-out replies are scored as distractors in retraining", append(convai2.CheckDistractors(retrain, retrain), convai2.CheckDistractors(retrain, test)...)},
 		{"held-out replies of test tasks are scored as distractors where retraining chooses its epoch", convai2.CheckSelection(retrain, test)},
 		{"held-out replies are scored as distractors in adaptation", convai2.CheckDistractors(test, test)},
+		{"distractors are the real reply", convai2.CheckReplies(all)},
 	}
 	for i, c := range checks {
 		if len(c.found) == 0 {
 			continue
 		}
-		if i < 2 || convai2.Rules(m.config.Data.Rules) != convai2.Published {
+		if i < 4 || convai2.Rules(m.config.Data.Rules) != convai2.Published {
 			return nil, fault.Input(fmt.Errorf("checking the split: %d %s, first: %v", len(c.found), c.what, c.found[0]))
 		}
 		notes = append(notes, fmt.Sprintf("%d %s, as in the published data (rules: clean repairs them).", len(c.found), c.what))

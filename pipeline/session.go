@@ -167,8 +167,14 @@ func (t *session) count(s settings) {
 	t.result.Parameters = t.run.Trainable()
 }
 
-// do runs all epochs, scoring the held-out turns after each.
+// do runs all epochs, scoring the held-out turns after each. Before the first it makes sure that a candidate's place has no
+// part in its score.
 func (t *session) do(ctx context.Context) error {
+	if first := t.run.Tasks[0].HeldOut; len(first) > 0 {
+		if err := t.scorer.CheckOrder(ctx, &first[0], t.run.Sets(0)...); err != nil {
+			return err
+		}
+	}
 	t.run.AfterEpoch = func(epoch int) error { return t.endEpoch(ctx, epoch) }
 	return t.run.Do(ctx)
 }

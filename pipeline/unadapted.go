@@ -104,7 +104,9 @@ func (e *executor) ask(ctx context.Context, voters []voter, base *models.Folder,
 		if err != nil {
 			return nil, err
 		}
-		votes[i], err = engine.Evaluate(ctx, task.HeldOut, own, shared)
+		if err = engine.CheckOrder(ctx, &task.HeldOut[0], own, shared); err == nil {
+			votes[i], err = engine.Evaluate(ctx, task.HeldOut, own, shared)
+		}
 		own.Close()
 		if err != nil {
 			return nil, err
