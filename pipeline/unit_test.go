@@ -233,3 +233,18 @@ func TestWholeComparison(t *testing.T) {
 		seen[u.ID] = u.Label
 	}
 }
+
+// TestMiniLMProtocol: the protocol on real weights names its tasks by rank, scores all candidates, and plans every fold.
+func TestMiniLMProtocol(t *testing.T) {
+	c, err := Load("../configs/convai2-minilm.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.OneFile() || c.Data.Candidates.Evaluate != 0 || len(c.Tasks.Retrain.Ranks) != 30 || len(c.Seeds) < 3 {
+		t.Errorf("%+v, %+v, seeds %v", c.Data, c.Tasks, c.Seeds)
+	}
+	units, err := Plan(c, inputs)
+	if err != nil || len(units) != 6*3+6*2*10*2*3 {
+		t.Errorf("%d units: %v", len(units), err)
+	}
+}
