@@ -18,7 +18,8 @@ func matMul(b *builder, n *onnx.Node, dy value, i int) value {
 	return product{a: n.Input(0), b: n.Input(1), alpha: 1}.gradient(b, n.Output(0), dy, i)
 }
 
-// gradient is the cotangent of a (i = 0) or b (i = 1), of ranks that are known.
+// gradient is the cotangent of a (i = 0) or b (i = 1), of ranks that are known; a's need not be where b is a matrix and a is
+// not transposed.
 func (p product) gradient(b *builder, y, dy value, i int) value {
 	ra, rb := b.rank(p.a), b.rank(p.b)
 	switch {
@@ -28,6 +29,8 @@ func (p product) gradient(b *builder, y, dy value, i int) value {
 		return p.right(b, dy)
 	case i == 1 && rb <= 2 && !p.transA:
 		return p.weight(b, dy)
+	case i == 0 && rb == 2 && !p.transA: // also of a vector a
+		return b.times(b.matmul(dy, b.turned(p.b, 2, !p.transB)), p.alpha)
 	}
 	m, k := p.a, p.b // as matrices
 	if rb == 1 {
@@ -160,4 +163,13 @@ func axesUpTo(n int) []int64 {
 		list[i] = int64(i)
 	}
 	return list
+}
+
+// factorUnknown finds a product whose rule needs the number of dimensions of a factor: of both, unless the second is a matrix
+// and the first is not transposed.
+func factorUnknown(b *builder, n *onnx.Node) string {
+	if b.rank(n.Input(1)) == 2 && n.Int("transA", 0) == 0 && n.Int("transBatchA", 0) == 0 {
+		return ""
+	}
+	return rankUnknown(0, 1)(b, n)
 }

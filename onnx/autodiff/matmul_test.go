@@ -2,6 +2,9 @@ package autodiff
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
 
 	"metalora/onnx"
 )
@@ -71,4 +74,32 @@ func fused() []testCase {
 		}
 	}
 	return cs
+}
+
+// A linear layer needs no knowledge of how many dimensions its input has.
+func TestMatMulOfUnknownRank(t *testing.T) {
+	m := onnx.NewModel(&onnx.Graph{Name: "test"})
+	m.Graph.Inputs = []onnx.ValueInfo{{Name: "x", Type: onnx.Float}, {Name: "w", Type: onnx.Float, Shape: onnx.Dims(3, 2)}, {Name: "seed", Type: onnx.Float}}
+	y := onnx.NewBuilder(m.Graph).Op("MatMul", []string{"x", "w"})
+	m.Graph.Outputs = []onnx.ValueInfo{{Name: y, Type: onnx.Float}}
+	d, _, err := Differentiate(m, Request{Of: y, Wrt: []string{"x", "w"}, Seed: "seed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := open(t, m), open(t, d)
+	for _, shape := range [][]int{{3}, {4, 3}, {2, 1, 3}, {2, 0, 3}} {
+		r := rand.New(rand.NewPCG(5, uint64(len(shape))))
+		feeds := map[string]array{}
+		for name, s := range map[string][]int{"x": shape, "w": {3, 2}, "seed": append(slices.Clone(shape[:len(shape)-1]), 2)} {
+			a := array{s, make([]float64, elements(s)), onnx.Float}
+			for i := range a.data {
+				a.data[i] = float64(float32(r.NormFloat64()))
+			}
+			feeds[name] = a
+		}
+		got := after.run(t, feeds, map[string][]int{gradPrefix + "x": shape, gradPrefix + "w": {3, 2}})
+		for _, in := range []string{"x", "w"} {
+			compare(t, fmt.Sprintf("%v: gradient by %s", shape, in), got[gradPrefix+in], differences(t, before, feeds, in, y), feeds[in].shape, onnx.Float)
+		}
+	}
 }

@@ -38,11 +38,26 @@ func fusedMatMul(b *builder, n *onnx.Node, dy value, i int) value {
 	}.gradient(b, n.Output(0), dy, i)
 }
 
-// unfusedMatMul is the expansion of a FusedMatMul whose batch dimensions are moved or one of whose factors is a vector, which is
-// multiplied as it is. Others stay.
+// fusesOtherwise finds a FusedMatMul that transposes one factor while the other is a vector: ONNX Runtime 1.30 makes such nodes
+// of a Transpose and a MatMul, and computes them as if the factor were reshaped.
+func fusesOtherwise(b *builder, n *onnx.Node) string {
+	turned := n.Int("transA", 0) != 0 || n.Int("transB", 0) != 0
+	for i := range 2 {
+		if turned && b.rank(n.Input(i)) == 1 {
+			return "the engine computes it wrongly where one factor is transposed and the other a vector"
+		}
+	}
+	return factorUnknown(b, n)
+}
+
+// unfusedMatMul is the expansion of a FusedMatMul whose batch dimensions are moved or one of whose factors is a vector. Others
+// stay.
 func unfusedMatMul(b *builder, n *onnx.Node) []value {
 	factors := [2]value{n.Input(0), n.Input(1)}
 	plain := true
+	if b.rank(n.Input(0)) < 0 {
+		return nil // times a matrix
+	}
 	for i, side := range []string{"A", "B"} {
 		v := n.Input(i)
 		perm := axesUpTo(b.rank(v))

@@ -7,7 +7,9 @@ import (
 )
 
 var resizeDraws = map[op]generator{
-	{"", "Resize"}: since(13, drawResize.inFloat()),
+	{"", "Resize"}:     since(13, drawResize.inFloat()),
+	{"", "GridSample"}: since(16, drawGridSample),
+	{"", "AffineGrid"}: since(20, drawAffineGrid),
 }
 
 // drawResize draws all modes, ways to place the points, and ways to say the size; by factors that are whole and not, up and
@@ -101,4 +103,57 @@ func (c *recipe) region(r *rand.Rand, axes []int64, rank int) bool {
 	}
 	c.fix(onnx.Floats([]int64{int64(2 * len(axes))}, append(starts, ends...)...))
 	return true
+}
+
+// drawGridSample draws images and, since opset 20, volumes, read inside and outside, between elements.
+func drawGridSample(r *rand.Rand, opset int64) testCase {
+	axes := 2
+	modes := []string{"bilinear", "nearest", "bicubic"}
+	if opset >= 20 {
+		modes = []string{"linear", "nearest", "cubic"}
+		if r.IntN(3) == 0 {
+			axes, modes = 3, modes[:2]
+		}
+	}
+	rows := 1 + r.IntN(2)
+	x, grid := dims(rows, 1+r.IntN(2)), dims(rows)
+	for range axes {
+		x, grid = append(x, 1+r.IntN(3)), append(grid, 1+r.IntN(2))
+	}
+	attrs := []onnx.Attr{onnx.StringAttr("mode", oneOf(r, modes))}
+	if padding := oneOf(r, []string{"zeros", "border", "reflection", ""}); padding != "" {
+		attrs = append(attrs, onnx.StringAttr("padding_mode", padding))
+	}
+	align := r.Int64N(2)
+	attrs = append(attrs, onnx.IntAttr("align_corners", align))
+	c := node("GridSample", attrs, input{x, anything}, input{append(grid, axes), betweenElements(x[2:], align == 1)})
+	c.single = opset < 20
+	return c
+}
+
+// betweenElements gives points that lie a quarter of the way between elements, up to one element outside, so that nothing has
+// a bend there.
+func betweenElements(sizes []int, align bool) values {
+	return func(r *rand.Rand, i int) float64 {
+		size := float64(sizes[len(sizes)-1-i%len(sizes)])
+		at := float64(r.IntN(int(size)+1)) - 0.75 + 0.1*r.Float64()
+		if align {
+			return 2*at/max(1, size-1) - 1
+		}
+		return (2*at+1)/size - 1
+	}
+}
+
+// drawAffineGrid draws grids for images and volumes.
+func drawAffineGrid(r *rand.Rand, _ int64) testCase {
+	axes, rows := 2+r.IntN(2), 1+r.IntN(2)
+	c := recipe{op: "AffineGrid"}
+	c.take(anything, rows, axes, axes+1)
+	size := []int64{int64(rows), 1}
+	for range axes {
+		size = append(size, 1+r.Int64N(3))
+	}
+	c.fix(onnx.Int64s([]int64{int64(len(size))}, size...))
+	c.attr(onnx.IntAttr("align_corners", r.Int64N(2)))
+	return c.testCase()
 }

@@ -119,7 +119,7 @@ var rules = map[op]rule{
 	{"", "Erf"}:             exact(erf, wrt(0)),
 	{"", "Gelu"}:            exact(gelu, wrt(0)),
 
-	{"", "MatMul"}: exact(matMul, wrt(0, 1)).unless(rankUnknown(0, 1)),
+	{"", "MatMul"}: exact(matMul, wrt(0, 1)).unless(factorUnknown),
 	{"", "Gemm"}:   exact(gemm, wrt(0, 1, 2)),
 	{"", "Einsum"}: exact(einsum, every).unless(einsumOtherwise),
 	{"", "Det"}:    exact(det, wrt(0)).unless(rankUnknown(0)),
@@ -134,6 +134,8 @@ var rules = map[op]rule{
 	{"", "GlobalAveragePool"}: expanded(globalAveragePool).unless(rankUnknown(0)),
 	{"", "GlobalMaxPool"}:     expanded(globalMaxPool).unless(rankUnknown(0)),
 	{"", "Resize"}:            rule{formula: resize, inputs: wrt(0)}.unless(resizesOtherwise),
+	{"", "GridSample"}:        rule{expansion: gridSample, inputs: wrt(0, 1)}.unless(rankUnknown(0)),
+	{"", "AffineGrid"}:        {formula: affineGrid, inputs: wrt(0), ignores: wrt(1), obstacle: gridUnknown},
 	{"", "GlobalLpPool"}:      exact(globalLpPool, wrt(0)),
 
 	{"", "Reshape"}:         exact(reshape, wrt(0)),
@@ -197,7 +199,7 @@ var rules = map[op]rule{
 	{microsoft, "BiasGelu"}:    each(biasGelu, wrt(0, 1)),
 	{microsoft, "FastGelu"}:    each(fastGelu, wrt(0, 1)),
 	{microsoft, "QuickGelu"}:   exact(quickGelu, wrt(0)),
-	{microsoft, "FusedMatMul"}: rule{formula: fusedMatMul, inputs: wrt(0, 1), expansion: unfusedMatMul}.unless(rankUnknown(0, 1)),
+	{microsoft, "FusedMatMul"}: rule{formula: fusedMatMul, inputs: wrt(0, 1), expansion: unfusedMatMul}.unless(fusesOtherwise),
 	{microsoft, "FusedGemm"}:   expanded(fusedGemm),
 	{microsoft, "FusedConv"}:   expanded(fusedConv),
 
