@@ -316,3 +316,67 @@ var valuesCases = []inferCase{
 	{"LayerNormalization's mean", normOutput(1), "float [rows n 1]"},
 	{"LayerNormalization's deviation", normOutput(2), "float [rows n 1]"},
 }
+
+// image declares x of the given shape and applies an operator to it and to weights that are inputs too.
+func image(op string, x Shape, weights []Shape, attrs ...Attr) func(*Builder) string {
+	return func(b *Builder) string {
+		inputs := []string{in(b, dims(x)...)}
+		for _, w := range weights {
+			inputs = append(inputs, in(b, dims(w)...))
+		}
+		return b.Op(op, inputs, attrs...)
+	}
+}
+
+// resizing scales an image by constants, or gives it sizes.
+func resizing(x Shape, scales []float32, sizes []int64, attrs ...Attr) func(*Builder) string {
+	return func(b *Builder) string {
+		inputs := []string{in(b, dims(x)...), "", ""}
+		if scales != nil {
+			inputs[2] = b.Const(Floats([]int64{int64(len(scales))}, scales...))
+		} else {
+			inputs = append(inputs, b.Ints(sizes...))
+		}
+		return b.Op("Resize", inputs, attrs...)
+	}
+}
+
+var (
+	kernel3 = IntsAttr("kernel_shape", 3, 3)
+	stride2 = IntsAttr("strides", 2, 2)
+	around1 = IntsAttr("pads", 1, 1, 1, 1)
+	upper   = StringAttr("auto_pad", "SAME_UPPER")
+	picture = Dims("n", 6, "h", 9)
+)
+
+var windowCases = []inferCase{
+	{"Conv", image("Conv", picture, []Shape{Dims(4, 6, 3, 3)}), "float [n 4 h - 2 7]"},
+	{"Conv, padded", image("Conv", picture, []Shape{Dims(4, 6, 3, 3)}, around1), "float [n 4 h 9]"},
+	{"Conv, strided", image("Conv", picture, []Shape{Dims(4, 6, 3, 3)}, around1, stride2), "float [n 4 ? 5]"},
+	{"Conv, dilated", image("Conv", picture, []Shape{Dims(4, 6, 3, 3)}, IntsAttr("dilations", 2, 3)), "float [n 4 h - 4 3]"},
+	{"Conv, same size", image("Conv", picture, []Shape{Dims(3, 2, 3, 2)}, upper, IntAttr("group", 3)), "float [n 3 h 9]"},
+	{"Conv, half the size", image("Conv", picture, []Shape{Dims(4, 6, 3, 2)}, upper, stride2), "float [n 4 ? 5]"},
+	{"Conv over one axis", image("Conv", Dims(2, 3, "t"), []Shape{Dims(5, 3, 4)}, IntsAttr("pads", 2, 1)), "float [2 5 t]"},
+	{"Conv of a symbolic window", image("Conv", picture, []Shape{Dims("m", 6, "k", 3)}), "float [n m ? 7]"},
+	{"ConvTranspose", image("ConvTranspose", picture, []Shape{Dims(6, 2, 3, 3)}, IntAttr("group", 2)), "float [n 4 h + 2 11]"},
+	{"ConvTranspose, strided", image("ConvTranspose", picture, []Shape{Dims(6, 2, 3, 3)}, around1, stride2, IntsAttr("output_padding", 1, 1)),
+		"float [n 2 2*h 18]"},
+	{"ConvTranspose, same size", image("ConvTranspose", picture, []Shape{Dims(6, 2, 3, 3)}, upper, stride2), "float [n 2 2*h 18]"},
+	{"ConvTranspose to a size", image("ConvTranspose", picture, []Shape{Dims(6, 2, 3, 3)}, stride2, IntsAttr("output_shape", 12, 19)), "float [n 2 12 19]"},
+	{"MaxPool", image("MaxPool", picture, nil, kernel3, stride2), "float [n 6 ? 4]"},
+	{"MaxPool's places", func(b *Builder) string {
+		return b.Node("", "MaxPool", []string{in(b, "n", 2, 8)}, 2, IntsAttr("kernel_shape", 3), IntsAttr("strides", 2), IntAttr("ceil_mode", 1))[1]
+	}, "int64 [n 2 4]"},
+	{"AveragePool", image("AveragePool", picture, nil, kernel3, around1), "float [n 6 h 9]"},
+	{"LpPool", image("LpPool", picture, nil, kernel3), "float [n 6 h - 2 7]"},
+	{"GlobalAveragePool", image("GlobalAveragePool", picture, nil), "float [n 6 1 1]"},
+	{"MaxUnpool", func(b *Builder) string {
+		return b.Op("MaxUnpool", []string{in(b, 1, 1, "h"), ints(b, 1, 1, "h")}, IntsAttr("kernel_shape", 2), IntsAttr("strides", 2))
+	}, "float [1 1 2*h]"},
+	{"Resize by factors", resizing(picture, []float32{1, 1, 2, 0.7}, nil), "float [n 6 2*h 6]"},
+	{"Resize by a factor of a symbol", resizing(picture, []float32{1, 1, 1.5, 1.5}, nil), "float [n 6 ? 13]"},
+	{"Resize to sizes", resizing(picture, nil, []int64{5, 12}, IntsAttr("axes", 2, -1)), "float [n 6 5 12]"},
+	{"GridSample", image("GridSample", picture, []Shape{Dims("n", 5, "w", 2)}), "float [n 6 5 w]"},
+	{"AffineGrid", func(b *Builder) string { return on(b, "AffineGrid", in(b, 2, 2, 3), b.Ints(2, 1, 4, 5)) }, "float [2 4 5 2]"},
+	{"BatchNormalization", image("BatchNormalization", picture, []Shape{Dims(6), Dims(6), Dims(6), Dims(6)}), "float [n 6 h 9]"},
+}

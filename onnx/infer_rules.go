@@ -39,7 +39,7 @@ var shapeRules = map[operator]shapeRule{
 	{"", "MaxPool"}: pool, {"", "AveragePool"}: pool, {"", "LpPool"}: pool, {"", "MaxUnpool"}: maxUnpool,
 	{"", "GlobalAveragePool"}: globalPool, {"", "GlobalMaxPool"}: globalPool, {"", "GlobalLpPool"}: globalPool,
 	{"", "Attention"}: standardAttention, {"", "RotaryEmbedding"}: sameAsFirst, {microsoft, "RotaryEmbedding"}: sameAsFirst,
-	{"", "Resize"}: resize, {"", "GridSample"}: gridSample, {"", "AffineGrid"}: affineGrid, {"", "RoiAlign"}: roiAlign,
+	{"", "Resize"}: resize, {"", "DeformConv"}: deformConv, {"", "GridSample"}: gridSample, {"", "AffineGrid"}: affineGrid, {"", "RoiAlign"}: roiAlign,
 
 	{microsoft, "FusedConv"}: conv,
 	{microsoft, "Inverse"}:   sameAsFirst, {microsoft, "FusedMatMul"}: matMul, {microsoft, "FusedGemm"}: gemm,

@@ -35,7 +35,7 @@ type inferCase struct {
 }
 
 func inferCases() []inferCase {
-	return slices.Concat(elementwiseCases, matMulCases, layoutCases, blockCases, selectCases, valuesCases)
+	return slices.Concat(elementwiseCases, matMulCases, layoutCases, blockCases, selectCases, valuesCases, windowCases)
 }
 
 // model builds the case's graph, whose output is the value that is looked at.

@@ -171,3 +171,17 @@ func shapeOf(ns []number) Shape {
 	}
 	return shape
 }
+
+// deformConv: weights [out channels, channels / groups, kernel] and offsets [rows, …, height, width] make
+// [rows, out channels, height, width].
+func deformConv(s *site) error {
+	out := unknown(4)
+	if weights := s.shape(1); len(weights) == 4 {
+		out[1] = weights[0]
+	}
+	if offset := s.shape(2); len(offset) == 4 {
+		out[0], out[2], out[3] = offset[0], offset[2], offset[3]
+	}
+	s.set(0, s.dtype(0), out)
+	return nil
+}

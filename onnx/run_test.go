@@ -13,7 +13,7 @@ import (
 
 // symbols are the sizes that the symbols of the tests' graphs get.
 var symbols = map[string]int64{"rows": 2, "n": 3, "length": 5, "m": 6, "a": 7, "b": 4, "batch": 2, "sequence": 5,
-	"batch_size": 2, "sequence_length": 5}
+	"batch_size": 2, "sequence_length": 5, "h": 8, "w": 5, "k": 3, "t": 8}
 
 // engine finds ONNX Runtime; without it the tables of expected shapes stand alone.
 func engine(t *testing.T) {

@@ -32,7 +32,7 @@ const oldestOpset, newestOpset = minOpset, 26
 
 // generators has the draw of every rule.
 var generators = merge(elementwiseDraws, matMulDraws, shapeDraws, reduceDraws, normaliseDraws, lossDraws, einsumDraws, indexDraws, microsoftDraws,
-	convolutionDraws, poolDraws, attentionDraws, fusedDraws, resizeDraws)
+	convolutionDraws, poolDraws, attentionDraws, fusedDraws, resizeDraws, deformDraws)
 
 // nth is the same case each time.
 func (g generator) nth(o op, i uint64) testCase {

@@ -79,7 +79,7 @@ func (s *sliding) skips() bool {
 	return false
 }
 
-// undilate takes dilations back, which older operator sets do not have.
+// undilate takes dilations back.
 func (s *sliding) undilate() {
 	attrs := s.attrs
 	s.attrs = nil

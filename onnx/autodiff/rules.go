@@ -137,6 +137,7 @@ var rules = map[op]rule{
 	{"", "GridSample"}:        rule{expansion: gridSample, inputs: wrt(0, 1)}.unless(rankUnknown(0)),
 	{"", "AffineGrid"}:        {formula: affineGrid, inputs: wrt(0), ignores: wrt(1), obstacle: gridUnknown},
 	{"", "GlobalLpPool"}:      exact(globalLpPool, wrt(0)),
+	{"", "DeformConv"}:        expanded(deformConv).unless(deformsOtherwise),
 
 	{"", "Reshape"}:         exact(reshape, wrt(0)),
 	{"", "Flatten"}:         exact(reshape, wrt(0)),
@@ -152,7 +153,7 @@ var rules = map[op]rule{
 	{"", "Trilu"}:           exact(trilu, wrt(0)),
 	{"", "DepthToSpace"}:    exact(depthToSpace, wrt(0)),
 	{"", "SpaceToDepth"}:    exact(spaceToDepth, wrt(0)),
-	{"", "Col2Im"}:          exact(col2Im, wrt(0)),
+	{"", "Col2Im"}:          exact(col2Im, wrt(0)).unless(foldsWrongly),
 	{"", "ReverseSequence"}: exact(reverseSequence, wrt(0)),
 
 	{"", "ReduceSum"}:       exact(reduceSum, wrt(0)),
