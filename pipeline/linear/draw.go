@@ -97,5 +97,5 @@ func (c *Config) slopeFigure(r *Results, noise float64) eval.Figure {
 		x.Dots(base, i, points)
 	}
 	return eval.Figure{Name: fmt.Sprintf("slope-noise-%g", noise), Chart: x,
-		Caption: "Error a sample after learning to the end. From A* and from Meta-LoRA's base it falls with kd/n as the theory says; from SR's base an adapter of the same rank cannot reach the new task, however many samples it sees, and one of rank k(T+1) can."}
+		Caption: "Error a sample after learning to the end. From A* it falls with kd/n as the theory says, and from Meta-LoRA's base until that base's own error shows; from SR's base an adapter of the same rank cannot reach the new task, however many samples it sees, and one of rank k(T+1) can."}
 }
