@@ -27,6 +27,9 @@ type unigram struct {
 // blankMark stands before each word of SentencePiece.
 const blankMark = "▁"
 
+// maxPiece bounds a piece in bytes, and with it the time for a word; published ones have up to 50.
+const maxPiece = 512
+
 // unknownPenalty is how far below the lowest score an unknown character lies.
 const unknownPenalty = 10
 
@@ -49,6 +52,9 @@ func newUnigram(list []scored, unknown int, special map[string]bool, chars *char
 	for id, x := range list {
 		if other, twice := seen[x.piece]; twice || x.piece == "" {
 			return nil, fmt.Errorf("piece %d, %q, is empty or the same as piece %d", id, x.piece, other)
+		}
+		if len(x.piece) > maxPiece {
+			return nil, fmt.Errorf("piece %d, %.20q…, has %d bytes, want at most %d", id, x.piece, len(x.piece), maxPiece)
 		}
 		if !(math.Abs(x.score) < 1e6) {
 			return nil, fmt.Errorf("piece %d, %q: score %v is no logarithm of a probability", id, x.piece, x.score)

@@ -73,6 +73,7 @@ func TestUnigramErrors(t *testing.T) {
 		"unknown outside":    {model("unk_id", 1<<40), "unk_id 1099511627776 is none of the"},
 		"a piece twice":      {model("vocab", []any{[]any{"<s>", 0}, []any{"a", -1}, []any{"a", -2}, []any{"<unk>", 0}}), `piece 2, "a", is empty or the same as piece 1`},
 		"an empty piece":     {model("vocab", []any{[]any{"", 0}}), "unk_id 3 is none"},
+		"a long piece":       {model("vocab", []any{[]any{"a", 0}, []any{"b", 0}, []any{"c", 0}, []any{strings.Repeat("x", 600), 0}}), "has 600 bytes, want at most 512"},
 		"a piece of three":   {model("vocab", []any{[]any{"a", 0, 1}}), "is no piece with its score"},
 		"a score of text":    {model("vocab", []any{[]any{"a", "b"}}), "is no piece with its score"},
 		"a huge score":       {model("vocab", []any{[]any{"a", 0}, []any{"b", 0}, []any{"c", 0}, []any{"d", 1e300}}), "score 1e+300 is no logarithm"},

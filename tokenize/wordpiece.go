@@ -8,8 +8,11 @@ import (
 	"github.com/sugarme/tokenizer/model/wordpiece"
 )
 
-// maxWordChars bounds max_input_chars_per_word: the time for a word grows with its square.
-const maxWordChars = 1000
+// What a file may ask for. The time for a word grows with its square and with the prefix, which is "##" in every file known.
+const (
+	maxWordChars = 1000
+	maxPrefix    = 16
+)
 
 // pieces is a WordPiece vocabulary with its settings, as a file gives them.
 type pieces struct {
@@ -36,6 +39,9 @@ func (p *pieces) tokenizer() (*Tokenizer, error) {
 	}
 	if p.maxChars < 1 || p.maxChars > maxWordChars {
 		return nil, fmt.Errorf("max_input_chars_per_word is %d, want 1 to %d", p.maxChars, maxWordChars)
+	}
+	if len(p.prefix) > maxPrefix {
+		return nil, fmt.Errorf("continuing_subword_prefix has %d bytes, want at most %d", len(p.prefix), maxPrefix)
 	}
 	vocabulary := library.Vocab(p.IDs)
 	model := wordpiece.NewWordPieceBuilder().Vocab(&vocabulary).UnkToken(p.Special.Unknown).

@@ -135,6 +135,7 @@ func TestWordPieceErrors(t *testing.T) {
 		"an added word":      {file("added_tokens", []any{map[string]any{"id": 90, "content": "hey"}}), `"hey" is not a special token`},
 		"no unknown token":   {model("unk_token", "[WHAT]"), `the unknown token "[WHAT]" is not in the vocabulary`},
 		"huge words":         {model("max_input_chars_per_word", 1<<30), "max_input_chars_per_word is 1073741824, want 1 to 1000"},
+		"a long prefix":      {model("continuing_subword_prefix", strings.Repeat("#", 20)), "continuing_subword_prefix has 20 bytes, want at most 16"},
 		"no words at all":    {model("max_input_chars_per_word", 0), "max_input_chars_per_word is 0"},
 		"a huge id":          {model("vocab", map[string]any{"[UNK]": 1 << 40}), "is no whole number"},
 		"a list of tokens":   {model("vocab", []any{"a"}), "model.vocab"},
