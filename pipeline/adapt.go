@@ -47,7 +47,7 @@ func (e *executor) runAdapt(ctx context.Context, u *Unit, dir string, p Progress
 	if u.Family == "none" {
 		return errors.Join(e.score(ctx, u, base, filepath.Join(u.NeedDirs[from], "discarded"), tasks[0], result, dir), result.write(dir))
 	}
-	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed)}
+	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed), checkpoints: newCheckpoints(e.config, u, p)}
 	own, err := a.train(ctx, tasks[0], result, dir, p)
 	if err != nil {
 		return err
@@ -91,6 +91,8 @@ type adaptation struct {
 	seed   uint64
 	lora   adapters.LoRA       // set by train where the family has one
 	moved  safetensors.Tensors // set by train in full fine-tuning: the base's weights, moved
+
+	checkpoints *checkpoints // nil: none are written
 }
 
 // train returns the adapter and head. Bases adapted to one task under one seed start from the same draws and see the
@@ -100,6 +102,7 @@ func (a *adaptation) train(ctx context.Context, task train.Task, result *Result,
 	if err != nil {
 		return nil, err
 	}
+	s.checkpoints = a.checkpoints
 	t, err := newSession(s, result, dir, p)
 	if err != nil {
 		return nil, err

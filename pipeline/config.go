@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"metalora/models"
 	"metalora/pipeline/config"
@@ -25,6 +26,8 @@ type Config struct {
 	Optimizer Optimizer  `yaml:"optimizer"`
 	Schedule  Schedule   `yaml:"schedule"`
 	Report    ReportPlan `yaml:"report"`
+
+	Checkpoint Checkpoint `yaml:"checkpoint"`
 
 	origins config.Origins
 }
@@ -167,6 +170,16 @@ type ReportPlan struct {
 	Paired   []string `yaml:"paired,flow"` // tests that are asked for: tasks | seeds; none: each that can be made
 }
 
+// Checkpoint says how a unit under way keeps what it has. It changes no result.
+type Checkpoint struct {
+	Minutes   float64 `yaml:"minutes"`   // between two; more where they would take over 3 % of the time
+	Keep      int     `yaml:"keep"`      // how many of the newest
+	Elsewhere bool    `yaml:"elsewhere"` // go on from one of another kind of CPU or build of the engine; the report says so
+}
+
+// pause is the least time between two checkpoints.
+func (c Checkpoint) pause() time.Duration { return time.Duration(c.Minutes * float64(time.Minute)) }
+
 // What pairs the two sides of a test.
 const (
 	PairedTasks = "tasks"
@@ -192,6 +205,8 @@ func Default() *Config {
 		Optimizer: Optimizer{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01},
 		Schedule:  Schedule{Decay: DecayTotal, Warmup: 0.1, RetrainFactor: 6.67, AdaptFactor: 4},
 		Report:    ReportPlan{Paired: []string{}},
+
+		Checkpoint: Checkpoint{Minutes: 10, Keep: 2},
 	}
 }
 

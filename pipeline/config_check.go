@@ -19,6 +19,8 @@ func (c *Config) generalRules() []config.Rule {
 		config.Require("name", plain, fmt.Sprintf("%q cannot be the name of a folder", c.Name)),
 		config.Distinct("seeds", c.Seeds),
 		config.AtLeast("threads", c.Threads, 0),
+		config.AtLeast("checkpoint.minutes", c.Checkpoint.Minutes, 0),
+		config.AtLeast("checkpoint.keep", c.Checkpoint.Keep, 2), // the one before stays while the newest may prove damaged
 	}
 	for _, seed := range c.Seeds {
 		rules = append(rules, config.AtLeast("seeds", seed, 0))

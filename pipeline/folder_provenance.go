@@ -28,6 +28,7 @@ type Provenance struct {
 	Interruptions int            `json:"interruptions"`        // how often the unit had been begun before
 	PeakBytes     int64          `json:"peak_bytes,omitempty"` // most memory the process had had when the unit ended
 	Engine        map[string]any `json:"engine,omitempty"`     // what the executor says of itself
+	Elsewhere     []string       `json:"elsewhere,omitempty"`  // what differed when it went on from a checkpoint of another environment
 }
 
 // Describer is an executor that has something to say for the provenance: library version, kind of CPU.
@@ -35,11 +36,12 @@ type Describer interface{ Describe() map[string]any }
 
 // provenance describes the unit that has just been computed.
 func (e *Experiment) provenance(u *Unit, ex Executor, started time.Time) Provenance {
-	begun, before := u.attempts()
+	begun, before, elsewhere := u.attempts()
 	p := Provenance{
 		Host: hostName(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), Build: revision(),
 		CPUs: runtime.NumCPU(), Threads: e.Config.Threads, Started: started, Finished: time.Now(),
 		Seconds: before + time.Since(started).Seconds(), Interruptions: max(0, begun-1), PeakBytes: peakBytes(),
+		Elsewhere: elsewhere,
 	}
 	if d, ok := ex.(Describer); ok {
 		p.Engine = d.Describe()
@@ -52,6 +54,8 @@ type attempt struct {
 	Begun   time.Time `json:"begun"`
 	Host    string    `json:"host"`
 	Seconds float64   `json:"seconds,omitempty"`
+
+	Elsewhere string `json:"elsewhere,omitempty"` // no attempt: one went on from a checkpoint of another environment
 }
 
 // note appends a line to the unit's list of attempts.
@@ -70,14 +74,18 @@ func (u *Unit) note(a attempt) error {
 
 // attempts sums up the list: how often the unit was begun, and the seconds of the attempts that ended in order. A line
 // that a crash cut off does not count.
-func (u *Unit) attempts() (begun int, seconds float64) {
+func (u *Unit) attempts() (begun int, seconds float64, elsewhere []string) {
 	data, err := os.ReadFile(filepath.Join(u.Work, attemptsFile))
 	if err != nil {
-		return 0, 0
+		return 0, 0, nil
 	}
 	for line := range strings.Lines(string(data)) {
 		var a attempt
 		if json.Unmarshal([]byte(line), &a) != nil {
+			continue
+		}
+		if a.Elsewhere != "" {
+			elsewhere = append(elsewhere, a.Elsewhere)
 			continue
 		}
 		if a.Seconds == 0 {
@@ -85,7 +93,7 @@ func (u *Unit) attempts() (begun int, seconds float64) {
 		}
 		seconds += a.Seconds
 	}
-	return begun, seconds
+	return begun, seconds, elsewhere
 }
 
 // Provenance reads a finished unit's; the zero value where there is none.
@@ -103,7 +111,7 @@ func (e *Experiment) Seconds(u *Unit) float64 { return e.Provenance(u).Seconds }
 
 // Environment describes where the finished units were computed, a line for each kind of place.
 func (e *Experiment) Environment() []string {
-	count := map[string]int{}
+	count, mixed := map[string]int{}, 0
 	for i := range e.Units {
 		p := e.Provenance(&e.Units[i])
 		if p.Host == "" {
@@ -114,8 +122,14 @@ func (e *Experiment) Environment() []string {
 			place += fmt.Sprintf(", %s %v", key, p.Engine[key])
 		}
 		count[place]++
+		if len(p.Elsewhere) > 0 {
+			mixed++
+		}
 	}
 	var lines []string
+	if mixed > 0 {
+		lines = append(lines, fmt.Sprintf("%d units went on from a checkpoint of another kind of CPU or engine: their last bits may be others.", mixed))
+	}
 	for _, place := range slices.Sorted(maps.Keys(count)) {
 		lines = append(lines, fmt.Sprintf("%d units on %s.", count[place], place))
 	}

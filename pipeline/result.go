@@ -91,6 +91,18 @@ func (m *metrics) add(line any) error {
 	return err
 }
 
+// sofar is what has been written.
+func (m *metrics) sofar() ([]byte, error) {
+	if err := m.out.Flush(); err != nil {
+		return nil, fmt.Errorf("writing metrics: %w", err)
+	}
+	data, err := os.ReadFile(m.file.Name())
+	if err != nil {
+		return nil, fmt.Errorf("reading metrics back: %w", err)
+	}
+	return data, nil
+}
+
 func (m *metrics) close() error { return errors.Join(m.out.Flush(), m.file.Close()) }
 
 // readLosses reads a unit's steps, counted from 1, and losses back.

@@ -27,13 +27,12 @@ var methodsByKind = map[string]train.Method{
 // retraining is a retraining unit under way.
 type retraining struct {
 	*executor
-	unit     *Unit
-	base     *models.Folder
-	lora     adapters.LoRA
-	sites    []adapters.Site
-	method   train.Method
-	kept     []safetensors.Tensors // shared, then each task's own, as they were after the best epoch
-	accuracy float64
+	unit   *Unit
+	base   *models.Folder
+	lora   adapters.LoRA
+	sites  []adapters.Site
+	method train.Method
+	kept   []safetensors.Tensors // shared, then each task's own, as they were after the best epoch
 }
 
 // runRetrain retrains a base on all retraining tasks and writes it without heads and adapters.
@@ -57,18 +56,21 @@ func (r *retraining) train(ctx context.Context, result *Result, dir string, p Pr
 	if err != nil {
 		return err
 	}
+	s.checkpoints = newCheckpoints(r.config, r.unit, p)
 	t, err := newSession(s, result, dir, p)
 	if err != nil {
 		return err
 	}
 	t.onEpoch = func(epoch eval.Epoch, _ [][]eval.TurnScore) error {
-		if r.kept == nil || epoch.HeldOut.Accuracy > r.accuracy {
-			r.accuracy, result.Kept = epoch.HeldOut.Accuracy, epoch.Epoch
-			r.kept = snapshot(append([]safetensors.Tensors{s.shared}, s.own...))
+		if t.kept == nil || epoch.HeldOut.Accuracy > result.keptAccuracy() {
+			result.Kept = epoch.Epoch
+			t.kept = snapshot(append([]safetensors.Tensors{s.shared}, s.own...))
 		}
 		return nil
 	}
-	return errors.Join(t.do(ctx), t.close())
+	err = errors.Join(t.do(ctx), t.close())
+	r.kept = t.kept
+	return err
 }
 
 // settings draws what is new at the start: heads, and adapters where the method has them.

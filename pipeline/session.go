@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"metalora/eval"
@@ -22,6 +23,9 @@ type session struct {
 
 	loss  float64 // sum over the steps of the epoch
 	steps int
+
+	kept        []safetensors.Tensors // weights of the best epoch so far, where the unit keeps them
+	checkpoints *checkpoints          // nil: none are written
 	// onEpoch sees each epoch's held-out scores by task, after they are in the result.
 	onEpoch func(epoch eval.Epoch, scores [][]eval.TurnScore) error
 }
@@ -40,6 +44,8 @@ type settings struct {
 	adamW    train.AdamW
 	stream   []any // the name of the unit's random streams; equal names train on equal orders and masks
 	seed     uint64
+
+	checkpoints *checkpoints // nil: none are written
 }
 
 type innerSettings struct {
@@ -50,7 +56,7 @@ type innerSettings struct {
 
 // newSession builds the engines and binds the weights.
 func newSession(s settings, result *Result, dir string, p Progress) (*session, error) {
-	t := &session{shared: s.shared, own: s.own, result: result}
+	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints}
 	if err := t.open(s); err != nil {
 		t.close()
 		return nil, err
@@ -62,12 +68,19 @@ func newSession(s settings, result *Result, dir string, p Progress) (*session, e
 	}
 	t.plan(s)
 	t.count(s)
-	p.Expect(0, len(t.run.Plan))
+	if err := t.resume(); err != nil {
+		t.close()
+		return nil, err
+	}
+	p.Expect(t.run.Done, len(t.run.Plan))
 	t.run.AfterStep = func(r train.Result) error {
 		t.loss, t.steps = t.loss+r.Loss, t.steps+1
 		t.result.Tokens += r.Tokens
 		p.Step(r.Loss, r.Tokens)
-		return t.metrics.add(r)
+		if err := t.metrics.add(r); err != nil {
+			return err
+		}
+		return t.checkpoint(false)
 	}
 	return t, nil
 }
@@ -167,8 +180,8 @@ func (t *session) count(s settings) {
 	t.result.Parameters = t.run.Trainable()
 }
 
-// do runs all epochs, scoring the held-out turns after each. Before the first it makes sure that a candidate's place has no
-// part in its score.
+// do runs the epochs that are left, scoring the held-out turns after each; a stop on request leaves a checkpoint. Before the
+// first it makes sure that a candidate's place has no part in its score.
 func (t *session) do(ctx context.Context) error {
 	if first := t.run.Tasks[0].HeldOut; len(first) > 0 {
 		if err := t.scorer.CheckOrder(ctx, &first[0], t.run.Sets(0)...); err != nil {
@@ -176,7 +189,13 @@ func (t *session) do(ctx context.Context) error {
 		}
 	}
 	t.run.AfterEpoch = func(epoch int) error { return t.endEpoch(ctx, epoch) }
-	return t.run.Do(ctx)
+	err := t.run.Do(ctx)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		if err := t.checkpoint(true); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 func (t *session) endEpoch(ctx context.Context, epoch int) error {

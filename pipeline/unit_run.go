@@ -147,11 +147,20 @@ func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Prog
 	removed := os.RemoveAll(dir)
 	noted := u.note(attempt{Begun: started, Host: hostName(), Seconds: time.Since(started).Seconds()})
 	if errors.Is(err, fault.Stopped) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return fmt.Errorf("%w: %q was under way and will start anew; finished units are kept", fault.Stopped, u.Label)
+		return fmt.Errorf("%w: %q was under way and %s; finished units are kept", fault.Stopped, u.Label, u.nextStart())
 	}
 	failure := Failure{Error: err.Error(), Code: fault.Code(err), Host: hostName(), Time: started.UTC().Format(time.RFC3339)}
 	written := writeJSON(filepath.Join(u.Work, failureFile), failure)
 	return fmt.Errorf("running %q: %w", u.Label, errors.Join(err, removed, noted, written))
+}
+
+// nextStart says where the unit would begin now.
+func (u *Unit) nextStart() string {
+	c := checkpoints{dir: filepath.Join(u.Work, checkpointsFolder)}
+	if names, err := c.list(); err != nil || len(names) == 0 {
+		return "will start anew"
+	}
+	return "will go on from its checkpoint"
 }
 
 // finish adds what the folder says of itself and makes it the finished unit.

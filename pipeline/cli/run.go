@@ -19,8 +19,9 @@ func (p *program) run() *cobra.Command {
 		Use:   "run CONFIG",
 		Short: "Run an experiment: every unit not yet done, then the report",
 		Long: `Run executes the units of an experiment that are not done, in order, and then writes the report. It can be stopped at
-any time: finished units are kept, the one under way starts anew when the same command is given again. More seeds, methods or
-tasks extend a run; a change of what finished units share is refused.`,
+any time: the same command keeps finished units and goes on with the one under way from its last checkpoint, to the
+same bits as if it had never stopped. More seeds, methods or tasks extend a run; a change of what finished units share
+is refused.`,
 		Example: `  metalora run configs/convai2.yaml --set model.path=models/roberta-base
   metalora run configs/convai2.yaml --set seeds=[0] --only 'adapt sr*' --out runs/first`,
 		Args: takes(0, "CONFIG"),

@@ -185,6 +185,12 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, key string) error {
 			return d.fail(n, key, "%s is no number", describe(n))
 		}
 		v.SetFloat(f)
+	case reflect.Bool:
+		var b bool
+		if n.Tag != "!!bool" || n.Decode(&b) != nil {
+			return d.fail(n, key, "%s is neither true nor false", describe(n))
+		}
+		v.SetBool(b)
 	default:
 		panic("config: a configuration field of kind " + v.Kind().String())
 	}

@@ -60,16 +60,22 @@ func (r *Run) descend(ctx context.Context, step Step, moving []*Param, result *R
 
 // restart puts weights back where they began, with an optimiser that has seen nothing.
 func (l *InnerLoop) restart(moving []*Param) {
+	l.remember(moving)
+	for _, p := range moving {
+		copy(p.Value, l.starts[p])
+		p.m, p.v, p.steps = nil, nil, 0
+	}
+}
+
+// remember keeps the weights as they are for where they begin, unless that is known.
+func (l *InnerLoop) remember(moving []*Param) {
 	if l.starts == nil {
 		l.starts = map[*Param][]float32{}
 	}
 	for _, p := range moving {
-		if start, seen := l.starts[p]; seen {
-			copy(p.Value, start)
-		} else {
+		if _, seen := l.starts[p]; !seen {
 			l.starts[p] = append([]float32(nil), p.Value...)
 		}
-		p.m, p.v, p.steps = nil, nil, 0
 	}
 }
 

@@ -30,6 +30,9 @@ type Run struct {
 	Trained  []string
 	Inner    *InnerLoop // of a method with two loops; else nil
 
+	Done  int // steps that lie behind; [Run.Do] goes on from there
+	Ended int // epochs whose end has been dealt with
+
 	AfterStep  func(Result) error    // may be nil
 	AfterEpoch func(epoch int) error // may be nil
 }
@@ -49,25 +52,41 @@ type Result struct {
 	Seconds time.Duration `json:"-"`
 }
 
-// Do walks the plan. It stops between turns when ctx ends, and at the first loss or gradient that is not finite.
+// Do walks the plan from where the run is. It stops between turns when ctx ends, and at the first loss or gradient that is
+// not finite; after it, [Run.Do] of the same or of another run begins with what is not done.
 func (r *Run) Do(ctx context.Context) error {
-	for i, step := range r.Plan {
-		result, err := r.step(ctx, i, step)
+	for {
+		if err := r.endEpoch(); err != nil || r.Done == len(r.Plan) {
+			return err
+		}
+		result, err := r.step(ctx, r.Done, r.Plan[r.Done])
 		if err != nil {
 			return err
 		}
+		r.Done++
 		if r.AfterStep != nil {
 			if err := r.AfterStep(result); err != nil {
 				return err
 			}
 		}
-		last := i+1 == len(r.Plan) || r.Plan[i+1].Epoch != step.Epoch
-		if last && r.AfterEpoch != nil {
-			if err := r.AfterEpoch(step.Epoch); err != nil {
-				return err
-			}
+	}
+}
+
+// endEpoch deals with the end of an epoch whose last step lies behind, unless that has happened.
+func (r *Run) endEpoch() error {
+	if r.Done == 0 {
+		return nil
+	}
+	epoch := r.Plan[r.Done-1].Epoch
+	if r.Ended > epoch || r.Done < len(r.Plan) && r.Plan[r.Done].Epoch == epoch {
+		return nil
+	}
+	if r.AfterEpoch != nil {
+		if err := r.AfterEpoch(epoch); err != nil {
+			return err
 		}
 	}
+	r.Ended = epoch + 1
 	return nil
 }
 

@@ -1,0 +1,226 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"metalora/models/safetensors"
+	"metalora/pipeline/fault"
+	"metalora/pipeline/train"
+)
+
+// Names in a unit's work folder and in each of its checkpoints. A checkpoint also holds metrics.jsonl as it was.
+const (
+	checkpointsFolder = "checkpoints"
+	stateFile         = "state.json"
+	tensorsFile       = "state.safetensors"
+	damagedSuffix     = ".damaged"
+	unfinishedSuffix  = ".tmp"
+)
+
+// checkpointShare is the most of a unit's time that its checkpoints may take: after each one training has the floor for so
+// long that the checkpoint was this share.
+const checkpointShare = 0.03
+
+// checkpoints are what a running unit keeps of itself, in its work folder.
+type checkpoints struct {
+	dir       string
+	unit      string
+	settings  Checkpoint
+	note      func(text string)
+	elsewhere func(differences string) error // told when a unit goes on in another environment
+	next      time.Time                      // when the next one is due
+}
+
+func newCheckpoints(c *Config, u *Unit, p Progress) *checkpoints {
+	return &checkpoints{
+		dir: filepath.Join(u.Work, checkpointsFolder), unit: u.ID, settings: c.Checkpoint, note: p.Note,
+		elsewhere: func(differences string) error { return u.note(attempt{Host: hostName(), Elsewhere: differences}) },
+		next:      time.Now().Add(c.Checkpoint.pause()),
+	}
+}
+
+// saved is a checkpoint's state.json: what a session has gathered so far.
+type saved struct {
+	Unit   string      `json:"unit"`
+	Run    train.State `json:"run"`
+	Loss   float64     `json:"loss"`  // of the epoch under way, summed
+	Steps  int         `json:"steps"` // of the epoch under way
+	Result *Result     `json:"result"`
+
+	tensors safetensors.Tensors // the run's and, as "kept/SET/NAME", the kept weights
+	metrics []byte
+}
+
+// name orders checkpoints as they were made.
+func (s *saved) name() string { return fmt.Sprintf("step-%08d-epochs-%05d", s.Run.Done, s.Run.Ended) }
+
+// write makes a checkpoint durable, checks it as it came to lie on disk, and removes the oldest beyond those to keep.
+func (c *checkpoints) write(s *saved) error {
+	began := time.Now()
+	target := filepath.Join(c.dir, s.name())
+	if _, err := os.Stat(target); err == nil {
+		return nil // the one that the session began with
+	}
+	if err := c.writeNew(s, target); err != nil {
+		return fmt.Errorf("writing the checkpoint %s: %w", target, err)
+	}
+	names, err := c.list()
+	if err != nil {
+		return err
+	}
+	for _, old := range names[min(len(names), c.settings.Keep):] {
+		if err := os.RemoveAll(filepath.Join(c.dir, old)); err != nil {
+			return fmt.Errorf("removing an old checkpoint: %w", err)
+		}
+	}
+	took := time.Since(began)
+	c.next = time.Now().Add(max(c.settings.pause(), time.Duration(float64(took)/checkpointShare)))
+	return nil
+}
+
+// writeNew writes beside the target, names it last, and reads it back.
+func (c *checkpoints) writeNew(s *saved, target string) error {
+	temporary := target + unfinishedSuffix
+	if err := errors.Join(os.RemoveAll(temporary), os.MkdirAll(temporary, 0o777)); err != nil {
+		return err
+	}
+	err := safetensors.Save(filepath.Join(temporary, tensorsFile), s.tensors, nil)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(temporary, MetricsFile), s.metrics, 0o666)
+	}
+	if err == nil {
+		err = writeJSON(filepath.Join(temporary, stateFile), s)
+	}
+	if err == nil {
+		err = writeManifest(temporary, here())
+	}
+	if err == nil {
+		err = syncTree(temporary)
+	}
+	if err == nil {
+		err = os.Rename(temporary, target)
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(temporary))
+	}
+	if err := errors.Join(safetensors.SyncDir(c.dir), safetensors.SyncDir(filepath.Dir(c.dir))); err != nil {
+		return err
+	}
+	return wrong(target)
+}
+
+// wrong is the error that a folder is not as its manifest says; it names each file.
+func wrong(dir string) error {
+	m, err := readManifest(dir)
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, manifestFile), err)
+	}
+	problems, err := m.check(dir)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, p := range problems {
+		all = append(all, fmt.Errorf("%s: %s", filepath.Join(dir, p.File), p.Problem))
+	}
+	return errors.Join(all...)
+}
+
+// list names the finished checkpoints, the newest first.
+func (c *checkpoints) list() ([]string, error) {
+	entries, err := os.ReadDir(c.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("looking for checkpoints: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), "step-") && filepath.Ext(entry.Name()) == "" {
+			names = append(names, entry.Name())
+		}
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	return names, nil
+}
+
+// newest reads the newest checkpoint that is as it was written; nil where there is none. Damaged ones are named and set
+// aside.
+func (c *checkpoints) newest() (*saved, error) {
+	names, err := c.list()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		dir := filepath.Join(c.dir, name)
+		if err := wrong(dir); err != nil {
+			c.note("a damaged checkpoint is passed over: " + err.Error())
+			if err := os.Rename(dir, dir+damagedSuffix); err != nil {
+				return nil, fmt.Errorf("setting a damaged checkpoint aside: %w", err)
+			}
+			continue
+		}
+		s, err := c.read(dir)
+		if err != nil {
+			return nil, fmt.Errorf("reading the checkpoint %s: %w", dir, err)
+		}
+		return s, c.sameEnvironment(dir)
+	}
+	return nil, nil
+}
+
+func (c *checkpoints) read(dir string) (*saved, error) {
+	data, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return nil, err
+	}
+	s := &saved{}
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, fmt.Errorf("%s: %w", stateFile, err)
+	}
+	if s.Unit != c.unit || s.Result == nil {
+		return nil, fmt.Errorf("%s: it is of unit %q", stateFile, s.Unit)
+	}
+	if s.metrics, err = os.ReadFile(filepath.Join(dir, MetricsFile)); err != nil {
+		return nil, err
+	}
+	file, err := safetensors.Open(filepath.Join(dir, tensorsFile))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	s.tensors = safetensors.Tensors{}
+	for _, info := range file.Infos() { // also what is not finite: AdamW's moments may overflow where weights do not
+		values, err := file.Float32(info.Name)
+		if err != nil {
+			return nil, err
+		}
+		s.tensors[info.Name] = safetensors.Tensor{Shape: info.Shape, Data: values}
+	}
+	return s, nil
+}
+
+// sameEnvironment refuses to go on where the same bits cannot be promised, unless that is allowed; then it is noted for
+// the provenance.
+func (c *checkpoints) sameEnvironment(dir string) error {
+	m, err := readManifest(dir)
+	if err != nil {
+		return err
+	}
+	differences := m.Environment.differences(here())
+	if differences == "" {
+		return nil
+	}
+	if !c.settings.Elsewhere {
+		return fault.Usage(fmt.Errorf("the checkpoint %s was written elsewhere: %s; going on here may change the results' last bits (allow it with --set checkpoint.elsewhere=true, or remove the checkpoint)", dir, differences))
+	}
+	c.note("going on from a checkpoint that was written elsewhere: " + differences)
+	return c.elsewhere(differences)
+}

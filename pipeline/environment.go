@@ -1,0 +1,83 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/cpu"
+
+	"metalora/onnx/ort"
+)
+
+// environment is what the bits of a training depend on besides its settings, by name.
+type environment map[string]string
+
+// here is the environment of this process. The engine chooses its kernels by the features of the CPU; the number of threads
+// changes no sum's order.
+var here = sync.OnceValue(func() environment {
+	return environment{
+		"system":      runtime.GOOS + "/" + runtime.GOARCH,
+		"cpu":         strings.Join(cpuFeatures(), " "),
+		"onnxruntime": ort.Version(),
+		"library":     librarySum(),
+	}
+})
+
+// cpuFeatures are those that the engine's kernels are chosen by.
+func cpuFeatures() []string {
+	var list []string
+	for _, f := range []struct {
+		name string
+		has  bool
+	}{
+		{"sse4.1", cpu.X86.HasSSE41}, {"avx", cpu.X86.HasAVX}, {"fma", cpu.X86.HasFMA}, {"avx2", cpu.X86.HasAVX2},
+		{"avx512f", cpu.X86.HasAVX512F}, {"avx512bw", cpu.X86.HasAVX512BW}, {"avx512vl", cpu.X86.HasAVX512VL},
+		{"avx512vnni", cpu.X86.HasAVX512VNNI}, {"avx512bf16", cpu.X86.HasAVX512BF16}, {"amx", cpu.X86.HasAMXTile},
+		{"neon", cpu.ARM64.HasASIMD}, {"dotprod", cpu.ARM64.HasASIMDDP}, {"sve", cpu.ARM64.HasSVE},
+	} {
+		if f.has {
+			list = append(list, f.name)
+		}
+	}
+	return list
+}
+
+// librarySum is the start of the library's SHA-256: builds of one version may differ in their kernels. "" where the file
+// is not to be found.
+func librarySum() string {
+	path, err := ort.Library()
+	if err != nil {
+		return ""
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// differences says what is other here than there, "" if nothing is.
+func (there environment) differences(here environment) string {
+	var list []string
+	keys := maps.Clone(there)
+	maps.Copy(keys, here)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if there[key] != here[key] {
+			list = append(list, fmt.Sprintf("%s was %q and is %q", key, there[key], here[key]))
+		}
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,165 @@
+package pipeline
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// manifestFile lists the other files of a finished unit or of a checkpoint.
+const manifestFile = "manifest.json"
+
+// manifest says what a folder held when it was written.
+type manifest struct {
+	Format      int                 `json:"format"`
+	Environment environment         `json:"environment,omitempty"` // a checkpoint's: what its bits depend on
+	Files       map[string]fileMark `json:"files"`                 // by their paths below the folder, with slashes
+	Sum         string              `json:"sum"`                   // of the manifest's own bytes, this empty
+}
+
+// fileMark is a file's size and SHA-256.
+type fileMark struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+const manifestFormat = 1
+
+// Problem is a file that is not what it should be. File is a path below the folder that was looked at.
+type Problem struct {
+	File    string `json:"file"`
+	Problem string `json:"problem"`
+}
+
+// encode writes the manifest with its own sum.
+func (m manifest) encode() ([]byte, error) {
+	m.Sum = ""
+	plain, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(plain)
+	m.Sum = hex.EncodeToString(sum[:])
+	data, err := json.MarshalIndent(m, "", "  ")
+	return append(data, '\n'), err
+}
+
+// writeManifest lists everything in a folder that is complete but for its manifest.
+func writeManifest(dir string, e environment) error {
+	m := manifest{Format: manifestFormat, Environment: e, Files: map[string]fileMark{}}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("writing the manifest: %w", err)
+	}
+	defer root.Close()
+	names, err := filesBelow(root)
+	if err != nil {
+		return fmt.Errorf("writing the manifest of %s: %w", dir, err)
+	}
+	for _, name := range names {
+		if m.Files[name], err = markOf(root, name); err != nil {
+			return fmt.Errorf("writing the manifest of %s: %w", dir, err)
+		}
+	}
+	data, err := m.encode()
+	if err != nil {
+		return fmt.Errorf("writing the manifest of %s: %w", dir, err)
+	}
+	return os.WriteFile(filepath.Join(dir, manifestFile), data, 0o666)
+}
+
+// readManifest reads a manifest and checks it against its own sum. It must be, byte for byte, what encode writes.
+func readManifest(dir string) (manifest, error) {
+	var m manifest
+	data, err := os.ReadFile(filepath.Join(dir, manifestFile))
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, err
+	}
+	if again, err := m.encode(); err != nil || !bytes.Equal(data, again) {
+		return m, errors.New("it is not as it was written: its own sum does not fit")
+	}
+	if m.Format != manifestFormat {
+		return m, fmt.Errorf("it has format %d, this program knows %d", m.Format, manifestFormat)
+	}
+	return m, nil
+}
+
+// check compares a folder with its manifest. Files are opened inside the folder only, whatever the names in it say.
+func (m manifest) check(dir string) ([]Problem, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var problems []Problem
+	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
+		if p := m.Files[name].problem(root, name); p != "" {
+			problems = append(problems, Problem{name, p})
+		}
+	}
+	names, err := filesBelow(root)
+	for _, name := range names {
+		if _, known := m.Files[name]; !known {
+			problems = append(problems, Problem{name, "the manifest does not name it"})
+		}
+	}
+	return problems, err
+}
+
+// problem compares one file with its mark; "" where it is as it was.
+func (want fileMark) problem(root *os.Root, name string) string {
+	got, err := markOf(root, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "it is missing"
+	case err != nil:
+		return err.Error()
+	case got.Bytes != want.Bytes:
+		return fmt.Sprintf("it has %d bytes, the manifest says %d", got.Bytes, want.Bytes)
+	case got != want:
+		return fmt.Sprintf("its SHA-256 is %.12s…, the manifest says %.12s…", got.SHA256, want.SHA256)
+	}
+	return ""
+}
+
+// filesBelow lists the files in a folder and below, its manifest left out.
+func filesBelow(root *os.Root) ([]string, error) {
+	var names []string
+	err := fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && path != manifestFile {
+			names = append(names, path)
+		}
+		return err
+	})
+	return names, err
+}
+
+func markOf(root *os.Root, name string) (fileMark, error) {
+	info, err := root.Lstat(filepath.FromSlash(name))
+	if err != nil {
+		return fileMark{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return fileMark{}, fmt.Errorf("%s is no regular file", name)
+	}
+	file, err := root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return fileMark{}, err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, file)
+	return fileMark{n, hex.EncodeToString(sum.Sum(nil))}, err
+}

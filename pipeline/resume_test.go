@@ -1,0 +1,291 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"metalora/pipeline/fault"
+)
+
+// stopper is a progress that asks for a stop after so many steps of this attempt.
+type stopper struct {
+	Quiet
+	left  int
+	stop  context.CancelFunc
+	from  []int // the steps that lay behind at each attempt
+	notes []string
+}
+
+func (s *stopper) Expect(done, _ int) { s.from = append(s.from, done) }
+func (s *stopper) Note(text string)   { s.notes = append(s.notes, text) }
+func (s *stopper) Step(float64, int) {
+	if s.left--; s.left == 0 {
+		s.stop()
+	}
+}
+
+// everyRun opens the experiment of all methods in a new folder.
+func everyRun(t *testing.T, sets ...string) (*Experiment, *executor) {
+	t.Helper()
+	c, err := Parse("every.yaml", []byte(every), sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := Open(c, filepath.Join(t.TempDir(), "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ex, err := newExecutor(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, ex
+}
+
+// deterministic are the files of a folder that no comparison excludes.
+func deterministic(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == ProvenanceFile || entry.Name() == manifestFile {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		files[name], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func sameFiles(t *testing.T, want, got string) {
+	t.Helper()
+	a, b := deterministic(t, want), deterministic(t, got)
+	if len(a) != len(b) || len(a) < 3 {
+		t.Errorf("%d files and %d", len(a), len(b))
+	}
+	for name := range a {
+		if !bytes.Equal(a[name], b[name]) {
+			t.Errorf("%s differs from the undisturbed run's", name)
+		}
+	}
+}
+
+// TestResume: a unit that is stopped again and again, between steps, within them and while it scores, ends with the bytes of
+// one that never stopped, dropout on: weights, discarded heads and adapters, results.json, metrics.jsonl.
+func TestResume(t *testing.T) {
+	calm, ex := everyRun(t)
+	rough, _ := everyRun(t)
+	random := rand.New(rand.NewPCG(7, 0))
+	for i := range calm.Units {
+		u := &calm.Units[i]
+		if u.Kind == KindAdapt && (u.Method != "sr" || u.Family == "none" || u.Turns != AllTurns) || u.Method == "none" {
+			continue
+		}
+		t.Run(u.Label, func(t *testing.T) {
+			if err := calm.RunUnit(t.Context(), ex, u, Quiet{}); err != nil {
+				t.Fatal(err)
+			}
+			r := &rough.Units[i]
+			p := disturb(t, rough, ex, r, random)
+			sameFiles(t, u.Dir, r.Dir)
+			if got := rough.Provenance(r).Interruptions; got != len(p.from)-1 || got == 0 {
+				t.Errorf("%d interruptions, %d attempts", got, len(p.from))
+			}
+			if last := p.from[len(p.from)-1]; last == 0 {
+				t.Error("the last attempt began anew")
+			}
+		})
+	}
+}
+
+// disturb runs a unit to its end with stops at random points: after a step, or a moment later.
+func disturb(t *testing.T, e *Experiment, ex Executor, u *Unit, random *rand.Rand) *stopper {
+	t.Helper()
+	p := &stopper{}
+	for attempt := 1; ; attempt++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		p.left, p.stop = 1+random.IntN(3), cancel
+		if wait := time.Duration(random.IntN(4)) * time.Millisecond; wait > 0 {
+			p.stop = func() { time.AfterFunc(wait, cancel) }
+		}
+		if attempt > 2 {
+			p.left = 0 // to the end
+		}
+		err := e.RunUnit(ctx, ex, u, p)
+		cancel()
+		switch {
+		case err == nil:
+			return p
+		case fault.Code(err) != fault.CodeStopped || !strings.Contains(err.Error(), "go on from its checkpoint"):
+			t.Fatal(err)
+		}
+	}
+}
+
+// stopAfter runs a unit until so many steps of this attempt are done.
+func stopAfter(t *testing.T, e *Experiment, ex Executor, u *Unit, steps int) *stopper {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p := &stopper{left: steps, stop: cancel}
+	if err := e.RunUnit(ctx, ex, u, p); !errors.Is(err, fault.Stopped) {
+		t.Fatalf("got %v, want a stop", err)
+	}
+	return p
+}
+
+// TestDamagedCheckpoint: wherever a byte of the newest checkpoint is flipped, its file is named and the one before is used;
+// only the newest two are kept.
+func TestDamagedCheckpoint(t *testing.T) {
+	calm, ex := everyRun(t)
+	if err := calm.RunUnit(t.Context(), ex, &calm.Units[1], Quiet{}); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := everyRun(t)
+	u := &e.Units[1]
+	for range 3 {
+		stopAfter(t, e, ex, u, 1)
+	}
+	p := &stopper{}
+	c := newCheckpoints(e.Config, u, p)
+	names, err := c.list()
+	if err != nil || len(names) != 2 {
+		t.Fatalf("checkpoints %q, %v", names, err)
+	}
+	newest := filepath.Join(c.dir, names[0])
+	for _, name := range []string{tensorsFile, stateFile, MetricsFile, manifestFile} {
+		for at := 0.0; at < 1; at += 0.0499 {
+			p.notes = nil
+			flip(t, filepath.Join(newest, name), at)
+			s, err := c.newest()
+			if err != nil || s.Run.Done != 2 || len(p.notes) != 1 || !strings.Contains(p.notes[0], filepath.Join(newest, name)) {
+				t.Fatalf("%s flipped at %v: %v, notes %q", name, at, err, p.notes)
+			}
+			if err := os.Rename(newest+damagedSuffix, newest); err != nil {
+				t.Fatal(err)
+			}
+			flip(t, filepath.Join(newest, name), at)
+		}
+	}
+	flip(t, filepath.Join(newest, tensorsFile), 0.7)
+	if err := e.RunUnit(t.Context(), ex, u, p); err != nil {
+		t.Fatal(err)
+	}
+	if last := p.from[len(p.from)-1]; last != 2 {
+		t.Errorf("went on from step %d, want 2", last)
+	}
+	sameFiles(t, calm.Units[1].Dir, u.Dir)
+}
+
+// flip changes one bit of a file, at a part of its length.
+func flip(t *testing.T, path string, at float64) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil || len(data) == 0 {
+		t.Fatalf("%d bytes, %v", len(data), err)
+	}
+	data[int(at*float64(len(data)))] ^= 1
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestElsewhere: another kind of CPU may give other bits, so going on there has to be allowed and leaves a mark.
+func TestElsewhere(t *testing.T) {
+	e, ex := everyRun(t)
+	u := &e.Units[1]
+	stopAfter(t, e, ex, u, 2)
+	c := checkpoints{dir: filepath.Join(u.Work, checkpointsFolder)}
+	names, err := c.list()
+	if err != nil || len(names) != 1 {
+		t.Fatalf("checkpoints %q, %v", names, err)
+	}
+	other := environment{"cpu": "another", "system": here()["system"], "onnxruntime": here()["onnxruntime"], "library": here()["library"]}
+	if err := writeManifest(filepath.Join(c.dir, names[0]), other); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.RunUnit(t.Context(), ex, u, Quiet{}); fault.Code(err) != fault.CodeUsage || !strings.Contains(err.Error(), `cpu was "another"`) {
+		t.Fatalf("got %v, want a refusal that says what differs", err)
+	}
+	ex.config.Checkpoint.Elsewhere = true
+	if err := e.RunUnit(t.Context(), ex, u, Quiet{}); err != nil {
+		t.Fatal(err)
+	}
+	if p := e.Provenance(u); len(p.Elsewhere) != 1 || !strings.Contains(p.Elsewhere[0], `cpu was "another"`) {
+		t.Errorf("provenance %+v", p)
+	}
+	if lines := strings.Join(e.Environment(), "\n"); !strings.Contains(lines, "1 units went on from a checkpoint of another kind") {
+		t.Errorf("the report says %s", lines)
+	}
+}
+
+// TestKilledTraining: a process that is killed while it trains leaves a checkpoint from which another one ends with the
+// same bits.
+func TestKilledTraining(t *testing.T) {
+	const minutes = "checkpoint.minutes=0"
+	if dir := os.Getenv("METALORA_TEST_KILL"); dir != "" {
+		c, err := Parse("every.yaml", []byte(every), []string{minutes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := Open(c, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ex, err := newExecutor(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Fatal(e.RunUnit(t.Context(), ex, &e.Units[1], &stopper{left: 5, stop: func() {
+			fmt.Println("five steps")
+			time.Sleep(time.Minute)
+		}}))
+	}
+	e, ex := everyRun(t, minutes)
+	u := &e.Units[1]
+	child := exec.Command(os.Args[0], "-test.run=^TestKilledTraining$")
+	child.Env = append(os.Environ(), "METALORA_TEST_KILL="+e.Dir)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	var locked lockedError
+	if err := e.RunUnit(t.Context(), ex, u, Quiet{}); !errors.As(err, &locked) {
+		t.Errorf("a unit that trains elsewhere: %v", err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait()
+	p := &stopper{}
+	if err := e.RunUnit(t.Context(), ex, u, p); err != nil {
+		t.Fatal(err)
+	}
+	if p.from[0] == 0 {
+		t.Error("it began anew")
+	}
+	calm, _ := everyRun(t)
+	if err := calm.RunUnit(t.Context(), ex, &calm.Units[1], Quiet{}); err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, calm.Units[1].Dir, u.Dir)
+}

@@ -1,0 +1,81 @@
+package pipeline
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"metalora/models/safetensors"
+)
+
+// keptPrefix stands before the names of kept weights among a checkpoint's tensors: "kept/SET/NAME".
+const keptPrefix = "kept/"
+
+// checkpoint writes one if it is due or asked for.
+func (t *session) checkpoint(now bool) error {
+	c := t.checkpoints
+	if c == nil || t.run.Done == 0 || !now && time.Now().Before(c.next) {
+		return nil
+	}
+	lines, err := t.metrics.sofar()
+	if err != nil {
+		return err
+	}
+	state := t.run.State()
+	s := &saved{Unit: c.unit, Run: state, Loss: t.loss, Steps: t.steps, Result: t.result, tensors: maps.Clone(state.Tensors), metrics: lines}
+	for i, set := range t.kept {
+		for name, x := range set {
+			s.tensors[fmt.Sprint(keptPrefix, i, "/", name)] = x
+		}
+	}
+	return c.write(s)
+}
+
+// resume takes up the newest checkpoint, if there is one.
+func (t *session) resume() error {
+	if t.checkpoints == nil {
+		return nil
+	}
+	s, err := t.checkpoints.newest()
+	if s == nil || err != nil {
+		return err
+	}
+	s.Run.Tensors = safetensors.Tensors{}
+	for name, x := range s.tensors {
+		rest, kept := strings.CutPrefix(name, keptPrefix)
+		if !kept {
+			s.Run.Tensors[name] = x
+			continue
+		}
+		if err := t.keep(rest, x); err != nil {
+			return err
+		}
+	}
+	if err := t.run.Restore(s.Run); err != nil {
+		return err
+	}
+	if _, err := t.metrics.out.Write(s.metrics); err != nil {
+		return fmt.Errorf("writing metrics: %w", err)
+	}
+	t.loss, t.steps, *t.result = s.Loss, s.Steps, *s.Result
+	return nil
+}
+
+// keep takes a kept weight up by its place, "SET/NAME".
+func (t *session) keep(place string, x safetensors.Tensor) error {
+	number, name, _ := strings.Cut(place, "/")
+	set, err := strconv.Atoi(number)
+	if err != nil || set < 0 || set > len(t.own) {
+		return fmt.Errorf("reading a checkpoint: a kept weight of set %q, there are %d", number, 1+len(t.own))
+	}
+	if t.kept == nil {
+		t.kept = make([]safetensors.Tensors, 1+len(t.own))
+		for i := range t.kept {
+			t.kept[i] = safetensors.Tensors{}
+		}
+	}
+	t.kept[set][name] = x
+	return nil
+}
