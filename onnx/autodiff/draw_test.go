@@ -31,7 +31,7 @@ func since(opset int64, d draw) generator { return generator{d, opset} }
 const oldestOpset, newestOpset = minOpset, 26
 
 // generators has the draw of every rule.
-var generators = merge(elementwiseDraws, matMulDraws, shapeDraws, reduceDraws, normaliseDraws, lossDraws, einsumDraws, indexDraws, microsoftDraws,
+var generators = merge(elementwiseDraws, matMulDraws, shapeDraws, reduceDraws, normaliseDraws, lossDraws, einsumDraws, sequenceDraws, indexDraws, microsoftDraws,
 	convolutionDraws, poolDraws, attentionDraws, fusedDraws, resizeDraws, deformDraws)
 
 // nth is the same case each time.

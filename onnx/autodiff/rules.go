@@ -185,6 +185,9 @@ var rules = map[op]rule{
 	{"", "LpNormalization"}:              exact(lpNorm, wrt(0)),
 	{"", "LRN"}:                          exact(localResponseNorm, wrt(0)),
 
+	{"", "SequenceAt"}:         expanded(sequenceAt).unless(sequenceUnknown),
+	{"", "ConcatFromSequence"}: expanded(concatFromSequence).unless(sequenceUnknown),
+
 	{"", "Slice"}:           exact(slice, wrt(0)),
 	{"", "Gather"}:          exact(gather, wrt(0)).unless(rankUnknown(0)),
 	{"", "GatherElements"}:  exact(gatherElements, wrt(0)),
