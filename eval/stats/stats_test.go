@@ -254,12 +254,27 @@ func TestWilcoxon(t *testing.T) {
 		{[]float64{1.2, -0.4, 3.1, 2.2, -1.7, 0.9, 4.0}, 0.15625},
 		{[]float64{0.5, 0.1, 0.9, 1.3, 2.1, -0.2, 0.7, 1.9, -0.3, 0.8}, 0.01953125},
 		{[]float64{1, 0, 1, -1, 2}, 0.5},
+		{[]float64{1, 1, -1, 2, 2, 3, -3, 4, 0, 5}, 0.12109375}, // ties and a zero: scipy's permutation_test of the rank sum
 		{[]float64{0, 0}, 1},
 		{nil, 1},
 	} {
 		if got, exact := stats.Wilcoxon(c.d); math.Abs(got-c.want) > 1e-12 || !exact {
 			t.Errorf("%v: p %v (exact: %v), want %v", c.d, got, exact, c.want)
 		}
+	}
+}
+
+// TestWilcoxonDrawn: beyond 20 differences sign patterns are drawn; scipy's wilcoxon(d, method="approx", correction=False) gives
+// 0.0065971 for these 60.
+func TestWilcoxonDrawn(t *testing.T) {
+	d := make([]float64, 60)
+	for i := range d {
+		d[i] = float64(i*7919%101-38) / 10
+	}
+	const want = 0.006597150759561498
+	got, exact := stats.Wilcoxon(d)
+	if exact || math.Abs(got-want) > 0.001 { // the normal approximation's own error, and four standard errors of the drawing
+		t.Errorf("p %v (exact: %v), want about %v, drawn", got, exact, want)
 	}
 }
 
