@@ -16,6 +16,7 @@ type layer struct {
 	transposed bool
 	in, out    int64
 	node       *onnx.Node // whose place in the model names the layer where the bias does not
+	shares     bool       // other nodes read the bias, too: exporters keep equal tensors once, under the name of the first
 }
 
 // linears writes each linear layer as one Gemm over [tokens, in] with the weight [out, in], as metalora's own graphs have
@@ -25,7 +26,10 @@ func (r *rewriter) linears() error {
 		return err
 	}
 	found, swallowed := map[string]layer{}, map[*onnx.Node]bool{} // by output; products whose sum with the bias is the layer
+	x := r.index()
+	r.names.known = x.constants
 	for _, l := range r.layers() {
+		l.shares = len(x.readers[l.bias]) > 1
 		r.names.layer(l)
 		found[l.y] = l
 		swallowed[l.node] = l.y != l.node.Output(0)

@@ -30,9 +30,10 @@ type Name struct {
 
 // naming collects which constants are weights and what they are called.
 type naming struct {
-	weights map[string]*Name  // by the constant's name in the graph
-	parts   map[string]Name   // of a fused operator's merged weight: where it lies in the file, and its name's source
-	taken   map[string]string // by weight's name: the constant that has it
+	weights map[string]*Name        // by the constant's name in the graph
+	parts   map[string]Name         // of a fused operator's merged weight: where it lies in the file, and its name's source
+	taken   map[string]string       // by weight's name: the constant that has it
+	known   map[string]*onnx.Tensor // the graph's constants: their names are their own
 }
 
 // own is what the name of a weight looks like in PyTorch.
@@ -52,7 +53,7 @@ func (s *naming) split(constant, merged string, source Source, i int) {
 // layer names weight and bias of a linear layer.
 func (s *naming) layer(l layer) {
 	module, source := "", Unknown
-	if named(l.bias) {
+	if named(l.bias) && !l.shares {
 		module, source = strings.TrimSuffix(l.bias, ".bias"), FromBias
 	} else if module, source = moduleOf(l.node); module == "" {
 		module, source = l.weight, Unknown
@@ -81,8 +82,10 @@ func (s *naming) add(constant, name string, source Source, transposed bool) {
 	if p, ok := s.parts[constant]; ok {
 		w.File, w.Source = p.File, p.Source
 	}
-	if by, taken := s.taken[w.Name]; taken && by != constant {
-		w.Name, w.Source = constant, Unknown
+	by, taken := s.taken[w.Name]
+	if taken = taken || s.known[w.Name] != nil; taken && by != constant && w.Name != constant {
+		_, role, _ := strings.Cut(name[strings.LastIndexByte(name, '.'):], ".")
+		w.Name, w.Source = constant+"."+role, Unknown
 	}
 	w.Guess = w.Source != Own && w.Source != FromBias
 	s.taken[w.Name], s.weights[constant] = constant, w

@@ -137,6 +137,31 @@ func TestNamesFromPlaces(t *testing.T) {
 	}
 }
 
+// TestSharedTensors: exporters keep equal tensors once. What then is read in many places keeps its name, and gives none to
+// the layers that read it.
+func TestSharedTensors(t *testing.T) {
+	m := small(t)
+	const kept = "roberta.embeddings.LayerNorm.bias" // zeros, as all biases of an untrained model of this width
+	for _, name := range []string{"roberta.encoder.layer.0.attention.self.query.bias", "roberta.encoder.layer.0.output.dense.bias"} {
+		rename(m, name, kept)
+		i := slices.IndexFunc(m.Graph.Initializers, func(w *onnx.Tensor) bool { return w.Name == kept })
+		m.Graph.Initializers = slices.Delete(m.Graph.Initializers, i, i+1)
+		rename(m, strings.TrimSuffix(name, "bias")+"weight", "onnx::"+name)
+	}
+	x, err := exported.Open(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range x.Names {
+		if strings.HasPrefix(n.File, "onnx::") && (n.Source != exported.Unknown || !n.Guess) {
+			t.Errorf("%+v, though nothing tells", n)
+		}
+	}
+	if w := x.Weights["roberta.embeddings.LayerNorm.weight"]; !slices.Equal(w.Shape, []int{4}) {
+		t.Errorf("the norm's weight has shape %v", w.Shape)
+	}
+}
+
 // rename gives a value another name.
 func rename(m *onnx.Model, from, to string) {
 	for _, w := range m.Graph.Initializers {

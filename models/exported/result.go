@@ -3,6 +3,7 @@ package exported
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"metalora/models/safetensors"
 	"metalora/onnx"
@@ -33,12 +34,31 @@ func (r *rewriter) result() (*Model, error) {
 			}
 		}
 	}
+	if shared := m.shared(); len(shared) > 0 {
+		m.Notes = append(m.Notes, fmt.Sprintf("%d tensors are read in several places, and change as one: %s", len(shared), strings.Join(shared, ", ")))
+	}
 	if len(m.Order) == 0 {
 		return nil, fmt.Errorf("none of its constants is a weight")
 	}
 	m.Graph.Producer, m.Graph.Metadata, m.Graph.Extra = "metalora", nil, nil
 	m.Graph.DefineDim("tokens", "length*rows")
 	return m, m.Graph.Check()
+}
+
+// shared lists the weights that several nodes read: tied ones, or equal ones that the exporter kept once.
+func (m *Model) shared() (names []string) {
+	reads := map[string]int{}
+	for _, n := range m.Graph.Graph.Nodes {
+		for _, v := range n.Inputs {
+			reads[v]++
+		}
+	}
+	for _, name := range m.Order {
+		if reads[name] > 1 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // take adds one weight.

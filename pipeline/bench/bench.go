@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"metalora/models"
+	"metalora/models/safetensors"
 	"metalora/onnx"
 	"metalora/onnx/ort"
 	"metalora/pipeline/rng"
@@ -159,7 +160,12 @@ func quantile(xs []float64, q float64) float64 {
 }
 
 func (c Case) prepare(ctx context.Context) (*step, error) {
-	l, err := newLoad(c.Config, models.Initialise(c.Config, rng.New(1, "bench")), c.Trains, c.Rank, c.Dropout, c.Threads, c.Profile)
+	return c.prepareOf(ctx, c.Config, models.Initialise(c.Config, rng.New(1, "bench")))
+}
+
+// prepareOf is prepare for another graph than the configuration's.
+func (c Case) prepareOf(ctx context.Context, a models.Architecture, weights safetensors.Tensors) (*step, error) {
+	l, err := newLoad(a, weights, c.Trains, c.Rank, c.Dropout, c.Threads, c.Profile)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,7 +56,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 			return bench.WriteTable(p.out, readings)
 		},
 	}
-	cmd.AddCommand(p.benchPeer())
+	cmd.AddCommand(p.benchPeer(), p.benchExport())
 	f := cmd.Flags()
 	f.StringSliceVar(&sizes, "size", []string{"minilm", "base"}, "shapes to measure: demo, minilm, base")
 	f.IntVar(&rows, "rows", 20, "pairs of a turn")
@@ -64,6 +65,38 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 	f.IntVar(&repeats, "repeats", 5, "readings of each case")
 	f.StringVar(&profile, "profile", "", "write the engine's profile of each case to a file that begins with `PREFIX`")
 	f.BoolVar(&asJSON, "json", false, "write the readings as JSON")
+	return cmd
+}
+
+func (p *program) benchExport() *cobra.Command {
+	var rows, length, threads, repeats int
+	cmd := &cobra.Command{
+		Use:     "export FILE.onnx",
+		Short:   "Measure steps of an exported RoBERTa beside metalora's own graph of the same sizes",
+		Long:    `Export runs turns of an exported RoBERTa and of metalora's own graph in alternation and prints the ratio of their times.`,
+		Example: `  metalora bench export roberta.onnx --repeats 9`,
+		Args:    takes(0, "FILE.onnx"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := ort.Start(""); err != nil {
+				return fault.Input(err)
+			}
+			found, err := bench.CompareExport(cmd.Context(), args[0], rows, length, threads, repeats)
+			if err != nil {
+				return fault.Input(err)
+			}
+			table := [][]string{{"CASE", "EXPORT S", "OWN S", "RATIO", "QUARTILES"}}
+			for _, c := range found {
+				table = append(table, []string{c.Case, fmt.Sprintf("%.3f", c.Export), fmt.Sprintf("%.3f", c.Own), fmt.Sprintf("%.2f", c.Ratio),
+					fmt.Sprintf("%.2f–%.2f", c.Low, c.High)})
+			}
+			return p.table(table...)
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&rows, "rows", 20, "pairs of a turn")
+	f.IntVar(&length, "length", 96, "tokens of a pair")
+	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")
+	f.IntVar(&repeats, "repeats", 5, "readings of each case")
 	return cmd
 }
 
