@@ -86,6 +86,9 @@ func (e *executor) base(dir string) (*models.Folder, error) {
 	if b := e.bases[dir]; b != nil {
 		return b, nil
 	}
+	if err := asWritten(dir); err != nil {
+		return nil, fault.Input(fmt.Errorf("loading the retrained base: %w", err))
+	}
 	b, err := models.Load(dir)
 	if err != nil {
 		return nil, fault.Input(fmt.Errorf("loading the retrained base: %w", err))

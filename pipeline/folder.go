@@ -140,6 +140,9 @@ func checkResults(path string) error {
 	if err == nil && !json.Valid(data) {
 		err = errors.New("it is no JSON")
 	}
+	if err == nil {
+		err = asSealed(filepath.Dir(path))
+	}
 	if err != nil {
 		return fault.Input(fmt.Errorf("reading %s: %w (remove the folder %s to compute the unit again)", path, err, filepath.Dir(path)))
 	}

@@ -62,9 +62,32 @@ func (u *Unit) removeLeftovers() error {
 	return nil
 }
 
-// seal makes a complete temporary folder the finished unit: everything in it reaches the disk, then its name changes.
+// asSealed holds a finished unit's results against its manifest, where it has one: earlier programs wrote none.
+func asSealed(dir string) error {
+	m, err := readManifest(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s beside it: %w", manifestFile, err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if p := m.Files[ResultsFile].problem(root, ResultsFile); p != "" {
+		return errors.New(p)
+	}
+	return nil
+}
+
+// seal makes a complete temporary folder the finished unit: it gets its manifest, everything in it reaches the disk, then its name changes.
 // Where another copy of the unit finished first, that one stays and this one goes.
 func (u *Unit) seal(temporary string) error {
+	if err := writeManifest(temporary, nil); err != nil {
+		return err
+	}
 	if err := syncTree(temporary); err != nil {
 		return fmt.Errorf("writing the unit to disk: %w", err)
 	}

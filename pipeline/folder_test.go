@@ -99,7 +99,7 @@ func TestRunWritesWholeUnits(t *testing.T) {
 			t.Errorf("provenance %+v", p)
 		}
 	}
-	want := strings.Fields(strings.Repeat("provenance.json results.json unit.json ", 4))
+	want := strings.Fields(strings.Repeat("manifest.json provenance.json results.json unit.json ", 4))
 	if diff := cmp.Diff(want, files); diff != "" {
 		t.Error(diff)
 	}
