@@ -13,6 +13,7 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import time
 import warnings
 
 import numpy as np
@@ -46,6 +47,8 @@ SETTINGS = {("Resize", 1), ("Resize", 2), ("Upsample", 1), ("Dropout", 1), ("Dro
 NEWEST_IR, NEWEST_OPSET = 11, 26
 
 ELEMENTS = 40  # finite differences by at most so many elements of an input; beyond, a sample and random directions across all
+PATIENCE = 2.0  # seconds of evaluations, times 5, by an input whose elements are many
+SLOW = 0.5  # seconds of an evaluation, beyond which the runtime is asked instead of onnx's evaluator
 WANTED = 0.97  # the share of cases that must agree
 TOLERANCE = 1e-3  # relative to the largest element of a gradient
 
@@ -125,10 +128,13 @@ class Function:
     def __init__(self, case, path):
         self.h, self.tolerance, self.wide = 1e-4, TOLERANCE, True
         self.run = self.evaluator(case)
+        start = time.monotonic()
         y = self.attempt(case)
-        if y is None:
+        seconds = time.monotonic() - start
+        self.elements = min(ELEMENTS, max(5, int(PATIENCE / seconds)))
+        if y is None or seconds > SLOW:
             self.run, self.wide = self.runtime(case, path), False
-            self.h, self.tolerance = 2e-2, 10 * TOLERANCE
+            self.h, self.tolerance, self.elements = 2e-2, 10 * TOLERANCE, ELEMENTS
         elif self.rounds(case):
             self.h, self.tolerance = 2e-2, 10 * TOLERANCE
 
@@ -174,15 +180,15 @@ def feeds_of(forward, feeds):
     return {i.name: feeds[i.name] for i in forward.get_inputs() if i.name in feeds}
 
 
-def directions(x, rng):
+def directions(x, rng, most):
     """Unit vectors: every element, or a sample of them and a few directions across all."""
     size = x.size
-    chosen = np.arange(size) if size <= ELEMENTS else rng.choice(size, ELEMENTS, replace=False)
+    chosen = np.arange(size) if size <= most else rng.choice(size, most, replace=False)
     for i in chosen:
         v = np.zeros(size)
         v[i] = 1
         yield v.reshape(x.shape)
-    if size > ELEMENTS:
+    if size > most:
         for _ in range(6):
             yield rng.standard_normal(x.shape) / np.sqrt(size)
 
@@ -222,7 +228,7 @@ def compare(case, function, gradients, feeds, seed):
         got = np.asarray(gradients[name], np.float64)
         if got.shape != feeds[name].shape:
             return np.inf, f"the gradient by {name} has shape {got.shape}, want {feeds[name].shape}"
-        pairs = [(float(np.sum(got * v)), slope(function, feeds, name, v, seed, function.h)) for v in directions(feeds[name], rng)]
+        pairs = [(float(np.sum(got * v)), slope(function, feeds, name, v, seed, function.h)) for v in directions(feeds[name], rng, function.elements)]
         floor = max([0.05] + [abs(w) for _, w in pairs])
         for g, w in pairs:
             error = abs(g - w) / floor
