@@ -51,7 +51,7 @@ func spanCell(ends [2]int) Cell {
 func (s *Study) Durations() Table {
 	t := Table{Key: "durations", Title: "Time and memory of training with evaluation",
 		Columns: columns("stage|stage", "method|method", "adaptation|adaptation", "units|units", "seconds|seconds", "unit_seconds|seconds a unit", "memory|MiB at most"),
-		Notes:   []string{"MiB: the least, over the units of a row, of the most that the process had held by the unit's end; earlier units of the same process are in it."}}
+		Notes:   []string{"MiB: the most that a unit's process held while it ran, of the unit of a row that held least; outside of Linux earlier units of the process are in it."}}
 	for _, method := range s.retrained() {
 		var seconds []float64
 		memory := int64(0)

@@ -26,7 +26,7 @@ type Provenance struct {
 	Finished      time.Time      `json:"finished"`
 	Seconds       float64        `json:"seconds"`              // over all attempts that ended in order
 	Interruptions int            `json:"interruptions"`        // how often the unit had been begun before
-	PeakBytes     int64          `json:"peak_bytes,omitempty"` // most memory the process had had when the unit ended
+	PeakBytes     int64          `json:"peak_bytes,omitempty"` // most memory of the process while the unit ran; outside of Linux, since the process began
 	Engine        map[string]any `json:"engine,omitempty"`     // what the executor says of itself
 	Elsewhere     []string       `json:"elsewhere,omitempty"`  // what differed when it went on from a checkpoint of another environment
 }

@@ -136,6 +136,7 @@ func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Prog
 		return err
 	}
 	p.Start(u.Label)
+	resetPeak()
 	err = ex.Run(ctx, u, dir, p)
 	p.End(err)
 	if err == nil {
