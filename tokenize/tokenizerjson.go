@@ -114,16 +114,24 @@ func (f *tokenizerFile) vocabulary(raw json.RawMessage) (*Vocabulary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model.vocab, counted from its brace: %w", err)
 	}
+	return &Vocabulary{IDs: ids}, f.add(ids)
+}
+
+// add puts the file's special tokens among a model's.
+func (f *tokenizerFile) add(ids map[string]int) error {
 	for i, added := range f.AddedTokens {
-		if !added.Special {
-			return nil, fmt.Errorf("added_tokens, entry %d: %q is not a special token: cutting such words out of a text is not supported", i+1, added.Content)
-		}
-		if id, ok := ids[added.Content]; ok && id != added.ID {
-			return nil, fmt.Errorf("added_tokens, entry %d: %q has the id %d, in model.vocab it is %d", i+1, added.Content, added.ID, id)
+		id, known := ids[added.Content]
+		switch {
+		case !added.Special:
+			return fmt.Errorf("added_tokens, entry %d: %q is not a special token: cutting such words out of a text is not supported", i+1, added.Content)
+		case known && id != added.ID:
+			return fmt.Errorf("added_tokens, entry %d: %q has the id %d, in model.vocab it is %d", i+1, added.Content, added.ID, id)
+		case added.ID < 0 || added.ID >= maxIDs:
+			return fmt.Errorf("added_tokens, entry %d: token %q: id %d is outside 0 … %d", i+1, added.Content, added.ID, maxIDs-1)
 		}
 		ids[added.Content] = added.ID
 	}
-	return &Vocabulary{IDs: ids}, nil
+	return nil
 }
 
 // bpeModel is a model of type BPE.

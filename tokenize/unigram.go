@@ -16,7 +16,7 @@ import (
 type unigram struct {
 	ids     map[string]int // pieces that a text can have: special tokens are not among them
 	scores  []float64      // by id
-	tokens  []string       // by id
+	tokens  []string       // by id, special ones too
 	longest int            // bytes of the longest piece
 	least   float64        // the lowest score
 	unknown int
@@ -60,7 +60,7 @@ func newUnigram(list []scored, unknown int, special map[string]bool, chars *char
 			return nil, fmt.Errorf("piece %d, %q: score %v is no logarithm of a probability", id, x.piece, x.score)
 		}
 		seen[x.piece] = id
-		u.scores, u.tokens = append(u.scores, x.score), append(u.tokens, x.piece)
+		u.scores = append(u.scores, x.score)
 		u.least = math.Min(u.least, x.score)
 		if special[x.piece] || id == unknown {
 			continue

@@ -85,7 +85,8 @@ func TestUnigramErrors(t *testing.T) {
 		"no text in a map":   {chars("\x04\x00\x00\x00abcd\xff"), "its replacements are no UTF-8"},
 		"an added word":      {special(900, "hey", false), `"hey" is not a special token`},
 		"another added id":   {special(9, "<s>", true), `"<s>" has the id 9, in model.vocab it is 0`},
-		"a huge added id":    {special(1<<40, "<x>", true), `"<x>" has the id 1099511627776`},
+		"a shared added id":  {special(5, "<x>", true), "share the id 5"},
+		"a huge added id":    {special(1<<40, "<x>", true), `token "<x>": id 1099511627776 is outside`},
 		"no <s>":             {map[string]string{tokenizerJSON: unigramText(t, nil), specialFile: `{"cls_token":"<x>"}`}, `special token "<x>" is not in the vocabulary`},
 	})
 }

@@ -30,27 +30,30 @@ func (f *tokenizerFile) unigram(s settings) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, ids, special := make([]scored, len(m.Vocabulary)), map[string]int{}, map[string]bool{}
+	list, ids := make([]scored, len(m.Vocabulary)), map[string]int{}
 	for id, x := range m.Vocabulary {
 		list[id], ids[x.piece] = scored(x), id
 	}
-	size := len(list)
-	for i, added := range f.AddedTokens {
-		id, known := ids[added.Content]
-		switch {
-		case !added.Special:
-			return nil, fmt.Errorf("added_tokens, entry %d: %q is not a special token: cutting such words out of a text is not supported", i+1, added.Content)
-		case known && id != added.ID || added.ID < 0 || added.ID >= maxIDs:
-			return nil, fmt.Errorf("added_tokens, entry %d: %q has the id %d, in model.vocab it is %d", i+1, added.Content, added.ID, id)
-		}
-		special[added.Content], ids[added.Content] = true, added.ID
-		size = max(size, added.ID+1)
+	if err := f.add(ids); err != nil {
+		return nil, err
 	}
-	u, err := newUnigram(list, *m.Unknown, special, chars)
+	u, err := newUnigram(list, *m.Unknown, f.special(), chars)
 	if err != nil {
 		return nil, fmt.Errorf("model.vocab: %w", err)
 	}
-	return assemble(u, &Vocabulary{IDs: ids, Special: s.special.or(robertaSpecial)}, size, false)
+	if u.tokens, err = byID(ids); err != nil {
+		return nil, err
+	}
+	return assemble(u, &Vocabulary{IDs: ids, Special: s.special.or(robertaSpecial)}, len(u.tokens), false)
+}
+
+// special has the tokens that the file adds, which are in no text.
+func (f *tokenizerFile) special() map[string]bool {
+	texts := map[string]bool{}
+	for _, added := range f.AddedTokens {
+		texts[added.Content] = true
+	}
+	return texts
 }
 
 // jsonScored is ["piece", score].
