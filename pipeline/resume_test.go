@@ -180,6 +180,9 @@ func TestDamagedCheckpoint(t *testing.T) {
 			flip(t, filepath.Join(newest, name), at)
 		}
 	}
+	for _, name := range []string{tensorsFile, stateFile, MetricsFile, manifestFile} {
+		lose(t, c, p, newest, name)
+	}
 	flip(t, filepath.Join(newest, tensorsFile), 0.7)
 	if err := e.RunUnit(t.Context(), ex, u, p); err != nil {
 		t.Fatal(err)
@@ -188,6 +191,34 @@ func TestDamagedCheckpoint(t *testing.T) {
 		t.Errorf("went on from step %d, want 2", last)
 	}
 	sameFiles(t, calm.Units[1].Dir, u.Dir)
+}
+
+// lose leaves of a file of the newest checkpoint what a crash may leave: nothing, an empty file, half of it. Each time the
+// file is named and the checkpoint before is used.
+func lose(t *testing.T, c *checkpoints, p *stopper, newest, name string) {
+	t.Helper()
+	path := filepath.Join(newest, name)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []int{-1, 0, len(whole) / 2} {
+		p.notes = nil
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if left >= 0 {
+			write(t, path, string(whole[:left]))
+		}
+		s, err := c.newest()
+		if err != nil || s == nil || s.Run.Done != 2 || len(p.notes) != 1 || !strings.Contains(p.notes[0], path) {
+			t.Fatalf("%s with %d bytes left: %v, notes %q", name, left, err, p.notes)
+		}
+		if err := os.Rename(newest+damagedSuffix, newest); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, string(whole))
+	}
 }
 
 // flip changes one bit of a file, at a part of its length.
