@@ -320,3 +320,31 @@ func TestKilledTraining(t *testing.T) {
 	}
 	sameFiles(t, calm.Units[1].Dir, u.Dir)
 }
+
+// TestCheckpointThatCannotBeWritten: a stop whose checkpoint cannot be written is a failure (exit 1), not a stop with the
+// work saved; once the disk is well the unit ends with the same bits.
+func TestCheckpointThatCannotBeWritten(t *testing.T) {
+	e, ex := everyRun(t)
+	u := &e.Units[1]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	inTheWay := filepath.Join(u.Work, checkpointsFolder)
+	p := &stopper{left: 2, stop: func() {
+		write(t, inTheWay, "no folder")
+		cancel()
+	}}
+	if err := e.RunUnit(ctx, ex, u, p); fault.Code(err) != fault.CodeFailed || !strings.Contains(err.Error(), inTheWay) {
+		t.Fatalf("got %v, want a failure that names %s", err, inTheWay)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.RunUnit(t.Context(), ex, u, Quiet{}); err != nil {
+		t.Fatal(err)
+	}
+	calm, _ := everyRun(t)
+	if err := calm.RunUnit(t.Context(), ex, &calm.Units[1], Quiet{}); err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, calm.Units[1].Dir, u.Dir)
+}
