@@ -242,3 +242,43 @@ func maskInputs(t *testing.T, a models.Architecture, d models.Dropout) (masks []
 	}
 	return masks
 }
+
+// TestExportedFamilies: an export of each family has the folder's parameters, bounds and places of dropout.
+func TestExportedFamilies(t *testing.T) {
+	for _, family := range []string{"roberta", "bert", "distilbert"} {
+		t.Run(family, func(t *testing.T) {
+			dir := t.TempDir()
+			config := `{"model_type":"` + family + `","vocab_size":40,"hidden_size":8,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":12,
+				"max_position_embeddings":20,"type_vocab_size":2,"dim":8,"n_layers":2,"n_heads":2,"hidden_dim":12}`
+			write(t, filepath.Join(dir, "config.json"), config)
+			c, err := models.ReadConfig(filepath.Join(dir, "config.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Save(filepath.Join(dir, "folder"), models.Initialise(c, rng.New(1, family)), ""); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(dir, "model.onnx")
+			if _, err := ExportONNX(t.Context(), ExportOptions{Model: filepath.Join(dir, "folder"), Opset: 17, Out: file}); err != nil {
+				t.Fatal(err)
+			}
+			export, err := models.Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sorted := func(a models.Architecture) []models.Parameter {
+				return slices.SortedFunc(slices.Values(a.Parameters()), func(x, y models.Parameter) int { return strings.Compare(x.Name, y.Name) })
+			}
+			if diff := cmp.Diff(sorted(c), sorted(export.Architecture)); diff != "" {
+				t.Errorf("parameters (-folder's +export's):\n%s", diff)
+			}
+			if got, want := export.Architecture.Limits(), c.Limits(); got != want {
+				t.Errorf("limits %+v, the folder's %+v", got, want)
+			}
+			d := models.Dropout{Hidden: 0.1, Attention: 0.1, Head: 0.1}
+			if diff := cmp.Diff(maskInputs(t, c, d), maskInputs(t, export.Architecture, d)); diff != "" {
+				t.Errorf("masks of dropout (-folder's +export's):\n%s", diff)
+			}
+		})
+	}
+}
