@@ -20,6 +20,7 @@ type layerNames struct {
 	query, key, value        string
 	attention, attentionNorm string // the projection of what attention gives, and the norm behind its residual
 	inner, outer, outerNorm  string // the feed-forward part, hidden -> intermediate -> hidden, and the norm behind its residual
+	keepsAttention           bool   // what attention gives is added as it is: DistilBERT drops nothing there
 }
 
 // headNames are the two linear layers of a head: logits = outer(drop(activation(inner(x)))), x the first token's state.
@@ -38,7 +39,7 @@ var (
 	}
 	distilBertLayer = layerNames{
 		query: "attention.q_lin", key: "attention.k_lin", value: "attention.v_lin",
-		attention: "attention.out_lin", attentionNorm: "sa_layer_norm",
+		attention: "attention.out_lin", attentionNorm: "sa_layer_norm", keepsAttention: true,
 		inner: "ffn.lin1", outer: "ffn.lin2", outerNorm: "output_layer_norm",
 	}
 	robertaHead    = headNames{inner: "classifier.dense", outer: "classifier.out_proj", activation: "Tanh", dropsFirst: true}

@@ -144,11 +144,15 @@ func (f *forward) attentionShapes() {
 // become [count, hidden].
 func (f *forward) layer(scope, x string, q queries) string {
 	n := f.family().layer
-	q.x = f.sublayer(scope+n.attention, scope+n.attentionNorm, f.attention(scope, x, q), q)
+	rate := f.rates.Hidden
+	if n.keepsAttention {
+		rate = 0
+	}
+	q.x = f.sublayer(scope+n.attention, scope+n.attentionNorm, f.attention(scope, x, q), rate, q)
 	leave := f.b.Scope(scope + n.inner)
 	inner := f.activation(f.linear(scope+n.inner, q.x, 1))
 	leave()
-	return f.sublayer(scope+n.outer, scope+n.outerNorm, inner, q)
+	return f.sublayer(scope+n.outer, scope+n.outerNorm, inner, f.rates.Hidden, q)
 }
 
 // activation is hidden_act.
@@ -185,10 +189,9 @@ func (f *forward) heads(x, split string, perm ...int64) string {
 	return f.b.Op("Transpose", []string{f.b.Op("Reshape", []string{x, split})}, onnx.IntsAttr("perm", perm...))
 }
 
-// sublayer is norm(dropout(dense(x)) + q).
-func (f *forward) sublayer(dense, norm, x string, q queries) string {
+// sublayer is norm(dropout(dense(x)) + q), with the rate of the dropout.
+func (f *forward) sublayer(dense, norm, x string, rate float64, q queries) string {
 	defer f.b.Scope(dense)()
-	rate := f.rates.Hidden
 	y := f.drop(f.linear(dense, x, kept(rate)), dense, rate, q, 0, q.count, f.HiddenSize)
 	return f.norm(norm, f.b.Op("Add", []string{y, q.x}), 1)
 }
