@@ -131,17 +131,21 @@ class Function:
     """
 
     def __init__(self, case, path):
-        self.h, self.tolerance, self.wide = 1e-4, TOLERANCE, True
+        self.h, self.tolerance, self.kink, self.wide = 1e-4, TOLERANCE, 2e-5, True
         self.run = self.evaluator(case)
         start = time.monotonic()
         y = self.attempt(case) if np.allclose(case.runtime[case.of], case.expected[case.of], rtol=1e-3, atol=1e-4, equal_nan=True) else None
         seconds = time.monotonic() - start
         self.elements = min(ELEMENTS, max(5, int(PATIENCE / seconds)))
         if y is None or seconds > SLOW:
-            self.run, self.wide = self.runtime(case, path), False
-            self.h, self.tolerance, self.elements = 2e-2, 10 * TOLERANCE, ELEMENTS
+            self.run, self.wide, self.elements = self.runtime(case, path), False, ELEMENTS
+            self.coarse(2e-2, 0)
         elif self.rounds(case):
-            self.h, self.tolerance = 2e-2, 10 * TOLERANCE
+            self.coarse(2e-2, 0)
+
+    def coarse(self, h, kink):
+        """Differences for arithmetic that is in float32 at least in part."""
+        self.h, self.tolerance, self.kink = h, 10 * TOLERANCE, kink
 
     def __call__(self, feeds):
         return np.asarray(self.run(feeds), np.float64)
@@ -202,9 +206,9 @@ class Kink(Exception):
     pass
 
 
-def slope(f, feeds, name, v, seed, h):
+def slope(f, feeds, name, v, seed):
     """The derivative of sum(seed * f) along v, by central differences of fourth order; a Kink where the sides differ."""
-    x = feeds[name]
+    x, h = feeds[name], f.h
 
     def at(k):
         return float(np.sum(seed * f({**feeds, name: (x + (k * h) * v).astype(x.dtype)})))
@@ -215,13 +219,27 @@ def slope(f, feeds, name, v, seed, h):
     value = (8 * (points[1] - points[-1]) - (points[2] - points[-2])) / (12 * h)
     if not np.isfinite(value):
         raise Kink
-    if h < 1e-3 and (abs(left - right) > 1e-2 * max(1.0, abs(value)) or abs(narrow - wide) > 1e-4 * max(1.0, abs(value))):
+    scale = max(1.0, abs(value))
+    if f.kink and (abs(left - right) > 500 * f.kink * scale or abs(narrow - wide) > f.kink * scale):
         raise Kink
     return value
 
 
 def seed_for(shape):
     return np.random.default_rng(7).standard_normal(shape).astype(np.float32)
+
+
+def slopes(function, feeds, name, got, seed, rng):
+    """Along each direction what the gradient says and what the difference is; those on a kink, a third at most, are left out."""
+    pairs, kinks = [], 0
+    for v in directions(feeds[name], rng, function.elements):
+        try:
+            pairs.append((float(np.sum(got * v)), slope(function, feeds, name, v, seed)))
+        except Kink:
+            kinks += 1
+    if 2 * kinks > len(pairs):
+        raise Kink
+    return pairs
 
 
 def compare(case, function, gradients, feeds, seed):
@@ -232,7 +250,7 @@ def compare(case, function, gradients, feeds, seed):
         got = np.asarray(gradients[name], np.float64)
         if got.shape != feeds[name].shape:
             return np.inf, f"the gradient by {name} has shape {got.shape}, want {feeds[name].shape}"
-        pairs = [(float(np.sum(got * v)), slope(function, feeds, name, v, seed, function.h)) for v in directions(feeds[name], rng, function.elements)]
+        pairs = slopes(function, feeds, name, got, seed, rng)
         floor = max([0.05] + [abs(w) for _, w in pairs])
         for g, w in pairs:
             error = abs(g - w) / floor
@@ -291,7 +309,9 @@ def verdict(metalora, case, folder):
 def gradients_agree(case, source, target):
     function, backward = Function(case, source), session(target)
     why = ""
-    for attempt in range(4):
+    for attempt in range(6):
+        if attempt == 4:  # the evaluator is not smooth, or not in float64 throughout
+            function.coarse(2e-3, 1e-2)
         feeds = jittered(case.feeds, case.wrt, attempt) if attempt else case.feeds
         wide = function.widened(feeds)
         y = function(wide)
