@@ -49,7 +49,7 @@ func resultTable(results []Result) Table {
 			"turns|turns", "parameters|parameters", "done|done", "expected|of"),
 		Notes: []string{
 			"acc.: mean over tasks of means over seeds; ± tasks and ± seeds: standard errors of that mean; low, high: its 95 % interval, Student's t over tasks.",
-			"best ep.: each unit at its best epoch, which was chosen on the very turns it is scored on. It flatters and leads nowhere here.",
+			"best ep.: each unit at its best epoch, which was chosen on the very turns it is scored on. It flatters: nothing here goes by it.",
 		},
 	}
 	for _, r := range results {

@@ -122,6 +122,7 @@ func (c *Chart) plot() *plot.Plot {
 		grid.Horizontal = draw.LineStyle{Color: rule, Width: 0.6}
 	}
 	if c.Y.Labels != nil {
+		spare(&p.Y, c.Y.Labels)
 		grid.Vertical = draw.LineStyle{Color: rule, Width: 0.6}
 	}
 	p.Add(grid)
