@@ -53,7 +53,12 @@ func Open(m *onnx.Model) (*Model, error) {
 			return nil, err
 		}
 	}
-	return r.result()
+	x, err := r.result()
+	if err != nil {
+		return nil, err
+	}
+	r = &rewriter{model: x.Graph}
+	return x, r.firsts()
 }
 
 // Guesses lists the names that nothing in the file confirms.
