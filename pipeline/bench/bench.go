@@ -63,11 +63,18 @@ func roberta(hidden, layers, heads, intermediate int) models.Config {
 	return c
 }
 
-// Cases are the steps of the experiment at one size: retraining, adaptation and scoring, with dropout and without.
+// Cases are the steps of the experiment at one size: retraining, adaptation and scoring, with dropout and without. repeats of
+// 0 are 15, since a short step is easily disturbed, or 4 at base size.
 func Cases(size string, rows, length, threads, repeats int) ([]Case, error) {
 	shape, ok := Sizes[size]
 	if !ok {
 		return nil, fmt.Errorf("there is no size %q: demo, minilm or base", size)
+	}
+	if repeats == 0 {
+		repeats = 15
+		if size == "base" {
+			repeats = 4
+		}
 	}
 	c := Case{Config: shape(), Rows: rows, Length: length, Threads: threads, Repeats: repeats}
 	variants := []struct {
