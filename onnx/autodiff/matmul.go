@@ -92,8 +92,8 @@ func (p product) right(b *builder, dy value) value {
 	return b.gemm(p.a, dy, !p.transA, false, p.alpha)
 }
 
-// fewColumns reports whether a matrix has far fewer columns than rows, as LoRA's B has. The engine takes half as long for the
-// transposed product with few rows as for one with few columns.
+// fewColumns reports whether a matrix has far fewer columns than rows, as LoRA's B has. A transposed product with
+// few rows took the engine 0.6 to 0.75 times as long as one with few columns ([384, 8] and [1536, 8] out of 1,920 rows).
 func (b *builder) fewColumns(v value) bool {
 	s := b.info[v].Shape
 	return len(s) == 2 && s[1].Size > 0 && s[0].Size >= 8*s[1].Size
