@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"math"
 	"slices"
 
 	"metalora/eval/stats"
@@ -62,8 +63,15 @@ func (c cell) atEpoch(epoch int) (Metrics, bool) {
 	return pool(parts), true
 }
 
-func accuracy(c cell) float64     { return c.Last.Accuracy }
-func bestAccuracy(c cell) float64 { return c.Best.Accuracy }
+func accuracy(c cell) float64 { return c.Last.Accuracy }
+
+// bestAccuracy is NaN where a fold had no epochs to pick from.
+func bestAccuracy(c cell) float64 {
+	if slices.ContainsFunc(c.Records, Record.onlyLast) {
+		return math.NaN()
+	}
+	return c.Best.Accuracy
+}
 
 // distinct lists a property of things in the order of first occurrence.
 func distinct[T any, K comparable](things []T, property func(T) K) []K {

@@ -171,6 +171,9 @@ func (r Record) best() Metrics {
 	return best
 }
 
+// onlyLast says that several epochs were trained and the last alone was scored.
+func (r Record) onlyLast() bool { return len(r.Epochs) == 1 && r.lastEpoch() > 1 }
+
 // lastEpoch is the number of the last epoch, 0 where nothing was trained.
 func (r Record) lastEpoch() int {
 	if len(r.Epochs) == 0 {

@@ -49,7 +49,7 @@ func resultTable(results []Result) Table {
 			"turns|turns", "parameters|parameters", "done|done", "expected|of"),
 		Notes: []string{
 			"acc.: mean over tasks of means over seeds; ± tasks and ± seeds: standard errors of that mean; low, high: its 95 % interval, Student's t over tasks.",
-			"best ep.: each unit at its best epoch, which was chosen on the very turns it is scored on. It flatters: nothing here goes by it.",
+			"best ep.: each unit at its best epoch, which was chosen on the very turns it is scored on. It flatters: nothing here goes by it. None where only the last was scored.",
 		},
 	}
 	for _, r := range results {
@@ -196,10 +196,13 @@ func (s *Study) Units() Table {
 	t := Table{Key: "units", Title: "Units", Columns: columns("unit", "method", "adaptation", "seed", "task", "limit", "train_turns", "held_out_turns",
 		"parameters", "epochs", "accuracy", "hits5", "mrr", "chance", "correct", "best_accuracy")}
 	for _, r := range s.Records {
-		m := r.last()
+		m, best := r.last(), r.best().Accuracy
+		if r.onlyLast() {
+			best = math.NaN()
+		}
 		t.Rows = append(t.Rows, []Cell{Words(r.Unit), Words(r.Method), Words(r.Adaptation), Number(float64(r.Seed), 0), Words(r.Task), Number(float64(r.Limit), 0),
 			Count(r.TrainTurns), Count(m.Turns), Count(r.Parameters), Count(r.lastEpoch()), Number(m.Accuracy, 4), Number(m.Hits5, 4),
-			Number(m.MRR, 4), Number(m.Chance, 4), Number(m.Correct, 2), Number(r.best().Accuracy, 4)})
+			Number(m.MRR, 4), Number(m.Chance, 4), Number(m.Correct, 2), Number(best, 4)})
 	}
 	return t
 }

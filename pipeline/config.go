@@ -138,6 +138,7 @@ type Adapt struct {
 	Batch            int        `yaml:"batch"` // turns
 	LearningRate     float64    `yaml:"learning_rate"`
 	FullLearningRate float64    `yaml:"full_learning_rate"` // of full fine-tuning
+	Score            string     `yaml:"score"`              // held-out turns after: every | last epoch
 	LoRA             LoRA       `yaml:"lora"`
 }
 
@@ -180,6 +181,12 @@ type Checkpoint struct {
 // pause is the least time between two checkpoints.
 func (c Checkpoint) pause() time.Duration { return time.Duration(c.Minutes * float64(time.Minute)) }
 
+// After which epochs of adaptation held-out turns are scored.
+const (
+	ScoreEvery = "every" // for curves over epochs and the best epoch
+	ScoreLast  = "last"  // of all that is reported of an adaptation only the last epoch leads, and scoring is most of its time
+)
+
 // What pairs the two sides of a test.
 const (
 	PairedTasks = "tasks"
@@ -201,7 +208,7 @@ func Default() *Config {
 			Epochs: 10, Batch: 8, LearningRate: 5e-5, RateFactors: []float64{1},
 			Inner: Inner{LearningRate: 5e-5, OuterLearningRate: 1e-4, WeightDecay: 0.01, ReptileSteps: 20, MAMLSteps: 5}, LoRA: lora()},
 		Adapt: Adapt{Families: []string{"lora-8", "lora-16", "last-layer"},
-			Turns: TurnCounts{AllTurns}, Epochs: 10, Batch: 8, LearningRate: 1e-4, FullLearningRate: 5e-5, LoRA: lora()},
+			Turns: TurnCounts{AllTurns}, Epochs: 10, Batch: 8, LearningRate: 1e-4, FullLearningRate: 5e-5, Score: ScoreEvery, LoRA: lora()},
 		Optimizer: Optimizer{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01},
 		Schedule:  Schedule{Decay: DecayTotal, Warmup: 0.1, RetrainFactor: 6.67, AdaptFactor: 4},
 		Report:    ReportPlan{Paired: []string{}},

@@ -122,7 +122,8 @@ func (c *Config) trainingRules() []config.Rule {
 		config.OneOf("schedule.decay", s.Decay, DecayTotal, DecayPublished),
 		config.Share("schedule.warmup", s.Warmup),
 		config.Positive("schedule.retrain_factor", s.RetrainFactor),
-		config.Positive("schedule.adapt_factor", s.AdaptFactor))
+		config.Positive("schedule.adapt_factor", s.AdaptFactor),
+		config.OneOf("adapt.score", a.Score, ScoreEvery, ScoreLast))
 }
 
 func innerRules(r Retrain) []config.Rule {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"metalora/adapters"
 	"metalora/eval"
 	"metalora/models"
@@ -76,6 +78,34 @@ func TestEveryMethodAndFamily(t *testing.T) {
 	t.Run("full fine-tuning leaves the base", func(t *testing.T) { fullLeavesBase(t, e) })
 	t.Run("learning curve", func(t *testing.T) { curve(t, e) })
 	t.Run("steps", func(t *testing.T) { equalSteps(t, e) })
+}
+
+// TestScoreLast: an adaptation that scores its last epoch alone ends with the scores of one that scores each.
+func TestScoreLast(t *testing.T) {
+	const label = "adapt none → lora-1 task 1 seed 0"
+	each, _ := runEvery(t, []string{label})
+	last, _ := runEvery(t, []string{label}, "adapt.score=last")
+	a, want := unitOf(t, each, label)
+	b, got := unitOf(t, last, label)
+	if a.ID == b.ID {
+		t.Errorf("both are unit %s, though they hold different epochs", a.ID)
+	}
+	if len(want.Epochs) != 2 || len(got.Epochs) != 1 {
+		t.Fatalf("epochs %v and %v, want two and one", want.Epochs, got.Epochs)
+	}
+	if diff := cmp.Diff(want.Epochs[1], got.Epochs[0]); diff != "" {
+		t.Errorf("last epoch, each scored (-) and it alone (+):\n%s", diff)
+	}
+	if diff := cmp.Diff(want.Turns, got.Turns); diff != "" {
+		t.Errorf("scores, each epoch scored (-) and the last alone (+):\n%s", diff)
+	}
+	study, err := Report(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if results := study.Results(); !math.IsNaN(results[0].Best) {
+		t.Errorf("the best of epochs that were not scored is %v", results[0].Best)
+	}
 }
 
 // unadapted: without adaptation a method scores with what it threw away. The adapters are merged into the base here, which

@@ -201,6 +201,9 @@ func (i Inner) steps(of *train.Inner) (key string, steps int) {
 func (c *Config) adaptSettings(s map[string]any, family string) {
 	a := c.Adapt
 	c.stageSettings(s, "adapt", a.Epochs, a.Batch, c.Schedule.AdaptFactor)
+	if a.Score == ScoreLast {
+		s["adapt.score"] = a.Score
+	}
 	if family == "full" {
 		s["adapt.full_learning_rate"] = a.FullLearningRate
 	} else {

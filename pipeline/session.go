@@ -15,6 +15,7 @@ import (
 type session struct {
 	run     *train.Run
 	scorer  *train.Engine
+	scores  func(epoch int) bool // whether held-out turns are scored after it, counted from 0
 	shared  safetensors.Tensors
 	own     []safetensors.Tensors // by task; nil where tasks own nothing
 	result  *Result
@@ -40,6 +41,7 @@ type settings struct {
 	tasks    []train.Task
 	batch    int
 	epochs   int
+	lastOnly bool // held-out turns are scored after the last epoch alone
 	schedule func(plan train.Plan, first int) train.Schedule
 	adamW    train.AdamW
 	stream   []any // the name of the unit's random streams; equal names train on equal orders and masks
@@ -56,7 +58,8 @@ type innerSettings struct {
 
 // newSession builds the engines and binds the weights.
 func newSession(s settings, result *Result, dir string, p Progress) (*session, error) {
-	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints}
+	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints,
+		scores: func(epoch int) bool { return !s.lastOnly || epoch+1 == s.epochs }}
 	if err := t.open(s); err != nil {
 		t.close()
 		return nil, err
@@ -180,7 +183,7 @@ func (t *session) count(s settings) {
 	t.result.Parameters = t.run.Trainable()
 }
 
-// do runs the epochs that are left, scoring the held-out turns after each; a stop on request leaves a checkpoint. Before the
+// do runs the epochs that are left, scoring the held-out turns after those that are scored; a stop on request leaves a checkpoint. Before the
 // first it makes sure that a candidate's place has no part in its score.
 func (t *session) do(ctx context.Context) error {
 	if first := t.run.Tasks[0].HeldOut; len(first) > 0 {
@@ -199,6 +202,10 @@ func (t *session) do(ctx context.Context) error {
 }
 
 func (t *session) endEpoch(ctx context.Context, epoch int) error {
+	if !t.scores(epoch) {
+		t.loss, t.steps = 0, 0
+		return nil
+	}
 	scores := make([][]eval.TurnScore, len(t.run.Tasks))
 	for i, task := range t.run.Tasks {
 		var err error
