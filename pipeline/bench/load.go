@@ -16,22 +16,30 @@ type load struct {
 	masks  *rng.Stream
 }
 
-// newLoad puts LoRA of a rank on every linear layer of the encoder, 0: none, and opens the engine. Nothing to train makes
-// it one that scores.
-func newLoad(a models.Architecture, tensors safetensors.Tensors, trains train.Weights, rank int, dropout float64, threads int, profile string) (*load, error) {
-	spec := train.Spec{Architecture: a, Trains: trains, Threads: threads, Profile: profile, LoRADropout: dropout,
+// newSpec trains with LoRA of a rank on every linear layer of the encoder; 0: none. Nothing to train makes it one that scores.
+func newSpec(a models.Architecture, trains train.Weights, rank int, dropout float64) (train.Spec, error) {
+	spec := train.Spec{Architecture: a, Trains: trains, LoRADropout: dropout,
 		Dropout: models.Dropout{Hidden: dropout, Attention: dropout, Head: dropout}}
-	if rank > 0 {
-		graph, err := a.Forward(models.Dropout{})
-		if err != nil {
-			return nil, err
-		}
-		if spec.Sites, err = (adapters.LoRA{Rank: rank, Alpha: 16}).Sites(adapters.Linears(graph)); err != nil {
-			return nil, err
-		}
-		for name, t := range adapters.Init(spec.Sites, rng.New(1, "adapter")) {
-			tensors[name] = t
-		}
+	if rank == 0 {
+		return spec, nil
+	}
+	graph, err := a.Forward(models.Dropout{})
+	if err != nil {
+		return spec, err
+	}
+	spec.Sites, err = adapters.LoRA{Rank: rank, Alpha: 16}.Sites(adapters.Linears(graph))
+	return spec, err
+}
+
+// newLoad opens the engine of [newSpec] and draws the adapter.
+func newLoad(a models.Architecture, tensors safetensors.Tensors, trains train.Weights, rank int, dropout float64, threads int, profile string) (*load, error) {
+	spec, err := newSpec(a, trains, rank, dropout)
+	if err != nil {
+		return nil, err
+	}
+	spec.Threads, spec.Profile = threads, profile
+	for name, t := range adapters.Init(spec.Sites, rng.New(1, "adapter")) {
+		tensors[name] = t
 	}
 	engine, err := train.NewEngine(spec)
 	if err != nil {

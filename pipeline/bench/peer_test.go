@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// ask opens a peer of the demo's size on the first dialogue and returns its answers, the greeting first.
-func ask(t *testing.T, mode string, dropout float64, lines ...string) []map[string]any {
+// dialogues is the folder of the real dialogues and RoBERTa's tokenizer.
+func dialogues(t *testing.T) string {
 	t.Helper()
 	data := filepath.Join("..", "..", "..", "shared", "data")
 	if _, err := os.Stat(data); err != nil {
@@ -20,7 +20,13 @@ func ask(t *testing.T, mode string, dropout float64, lines ...string) []map[stri
 		}
 		t.Skip("needs the dialogues beside the project")
 	}
-	p, err := OpenPeer(PeerOptions{Mode: mode, Data: data, Size: "demo", Dialogues: 1, Rank: 8, Dropout: dropout, Threads: 2})
+	return data
+}
+
+// ask opens a peer of the demo's size on the first dialogue and returns its answers, the greeting first.
+func ask(t *testing.T, mode string, dropout float64, lines ...string) []map[string]any {
+	t.Helper()
+	p, err := OpenPeer(PeerOptions{Mode: mode, Data: dialogues(t), Size: "demo", Dialogues: 1, Rank: 8, Dropout: dropout, Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,18 +47,11 @@ type Engine struct {
 
 // NewEngine builds the graph, differentiates it where something trains, and opens a session on it.
 func NewEngine(spec Spec) (*Engine, error) {
-	graph, err := spec.forward()
+	graph, gradients, err := spec.graph()
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{dense: map[string]*ort.Tensor{}}
-	if spec.Trains != 0 {
-		graph, e.gradients, err = differentiate(models.AddLoss(graph), spec)
-		if err != nil {
-			return nil, fmt.Errorf("differentiating the graph: %w", err)
-		}
-	}
-	e.graph, e.chunk = graph, chunkSize(graph)
+	e := &Engine{graph: graph, gradients: gradients, chunk: chunkSize(graph), dense: map[string]*ort.Tensor{}}
 	e.session, err = ort.OpenModel(graph, ort.Options{Threads: spec.Threads, ProfilePrefix: spec.Profile})
 	if err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
@@ -68,6 +61,19 @@ func NewEngine(spec Spec) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// graph is what an engine runs, and where its gradients leave.
+func (s Spec) graph() (*onnx.Model, []autodiff.Gradient, error) {
+	graph, err := s.forward()
+	if err != nil || s.Trains == 0 {
+		return graph, nil, err
+	}
+	graph, gradients, err := differentiate(models.AddLoss(graph), s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("differentiating the graph: %w", err)
+	}
+	return graph, gradients, nil
 }
 
 func (s Spec) forward() (*onnx.Model, error) {
@@ -164,7 +170,7 @@ func (e *Engine) prepare(graph *onnx.Model, spec Spec) error {
 
 // Flops counts the operations of the matrix products of one run, forward and backward.
 func (e *Engine) Flops(rows, length int) (int64, error) {
-	return onnx.Flops(e.graph, map[string]int64{"rows": int64(rows), "length": int64(length), "tokens": int64(rows * length)})
+	return onnx.Flops(e.graph, sizes(rows, length))
 }
 
 // Close ends the session.

@@ -1,0 +1,104 @@
+package bench
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares text with a file in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs (-want +got; -update writes it anew):\n%s", path, diff)
+	}
+}
+
+func casesOf(t *testing.T, size string, rows, length int) []Case {
+	t.Helper()
+	cases, err := Cases(size, rows, length, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cases
+}
+
+// TestCounts guards what a step costs: operators, products and bytes of every kind of step at every size, as
+// `metalora bench counts` prints them.
+func TestCounts(t *testing.T) {
+	var cases []Case
+	for _, size := range []string{"demo", "minilm", "base"} {
+		cases = append(cases, casesOf(t, size, 20, 96)...)
+	}
+	counts, err := Counts(cases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := WriteCounts(&text, counts); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "counts.md", text.String())
+}
+
+// TestPadding guards how much of the work on real turns is padding, by the size of the model.
+func TestPadding(t *testing.T) {
+	data := dialogues(t)
+	var text strings.Builder
+	for _, size := range []string{"demo", "minilm", "base"} {
+		share, err := Padding(data, 40, casesOf(t, size, 1, 1)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "%-6s %.2f %%\n", size, 100*share)
+	}
+	golden(t, "padding.txt", text.String())
+}
+
+// TestAllocations guards what a turn and a step of the optimiser allocate on Go's side: their number hangs on the graph, not
+// on how long the turn is.
+func TestAllocations(t *testing.T) {
+	var text strings.Builder
+	for _, c := range casesOf(t, "demo", 2, 8) {
+		s, err := c.prepare(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var failed error
+		count := func(work func() error) float64 {
+			return testing.AllocsPerRun(5, func() {
+				if err := work(); err != nil {
+					failed = err
+				}
+			})
+		}
+		turn, step := count(s.turn), 0.0
+		if s.update != nil {
+			step = count(s.update)
+		}
+		s.close()
+		if failed != nil {
+			t.Fatal(failed)
+		}
+		fmt.Fprintf(&text, "%-45s %5.0f a turn, %5.0f a step\n", c.Name, turn, step)
+	}
+	golden(t, "allocations.txt", text.String())
+}
