@@ -31,6 +31,9 @@ var rooms = map[string][]string{
 	"pipeline/rng":       {},
 	"pipeline/fault":     {},
 	"pipeline/config":    {"pipeline/fault"},
+	"pipeline/filelock":  {},
+	"pipeline/download":  {},
+	"pipeline/hub":       {"pipeline/config", "pipeline/download", "pipeline/fault", "pipeline/filelock"},
 }
 
 // secrets are outside packages that only some rooms may import, tests included.

@@ -18,7 +18,7 @@ import (
 // loadBase reads or initialises the weights that a retraining starts from.
 func loadBase(c *Config, t *tokenize.Tokenizer, seed int) (*models.Folder, error) {
 	if c.Model.Init == nil {
-		folder, err := models.Load(c.Model.Path)
+		folder, err := loadModel(c.Model.Path)
 		if err != nil {
 			return nil, fault.Input(fmt.Errorf("loading the model: %w", err))
 		}
@@ -58,7 +58,7 @@ func (i *Init) shape() models.Config {
 func (c *Config) architecture() (models.Architecture, error) {
 	i := c.Model.Init
 	if i == nil {
-		return models.ReadArchitecture(c.Model.Path)
+		return readArchitecture(c.Model.Path)
 	}
 	shape := i.shape()
 	if i.Vocabulary == 0 && c.Synthetic != nil {

@@ -44,7 +44,7 @@ func ExportONNX(ctx context.Context, o ExportOptions) (*Exported, error) {
 	if err := exportable(o); err != nil {
 		return nil, fault.Usage(err)
 	}
-	base, err := models.Load(o.Model)
+	base, err := loadModel(o.Model)
 	if err != nil {
 		return nil, fault.Input(err)
 	}

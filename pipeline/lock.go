@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"metalora/pipeline/filelock"
 )
 
 // lock is a file that one process holds. The operating system takes it back when the process ends, however it ends, so a
@@ -33,7 +35,7 @@ func acquire(path string) (*lock, error) {
 		if err != nil {
 			return nil, fmt.Errorf("locking the unit: %w", err)
 		}
-		err = tryLock(file, true)
+		err = filelock.Try(file, true)
 		if err == nil && samePlace(file, path) {
 			l := &lock{file}
 			return l, l.sign()
@@ -42,7 +44,7 @@ func acquire(path string) (*lock, error) {
 		file.Close()
 		switch {
 		case err == nil: // the holder before us removed the file as it finished
-		case !errors.Is(err, errHeld):
+		case !errors.Is(err, filelock.ErrHeld):
 			return nil, fmt.Errorf("locking the unit: %w", err)
 		case time.Now().After(deadline):
 			return nil, lockedError{strings.TrimSpace(string(holder))}
@@ -71,7 +73,7 @@ func held(path string) bool {
 		return false
 	}
 	defer file.Close()
-	return errors.Is(tryLock(file, false), errHeld)
+	return errors.Is(filelock.Try(file, false), filelock.ErrHeld)
 }
 
 // samePlace tells whether the open file is still the one at path.

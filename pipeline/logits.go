@@ -23,7 +23,7 @@ type Scorer struct {
 // OpenScorer loads a model folder and, where adapterDir is not empty, a PEFT adapter onto it. A model without a head is
 // an input error: fresh random weights would only look like an answer.
 func OpenScorer(modelDir, adapterDir string, threads int) (*Scorer, error) {
-	base, err := models.Load(modelDir)
+	base, err := loadModel(modelDir)
 	if err != nil {
 		return nil, fault.Input(err)
 	}

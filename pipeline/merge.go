@@ -17,7 +17,7 @@ func MergeAdapter(ctx context.Context, model, adapter, out string) (difference f
 	if err := free(out); err != nil {
 		return 0, err
 	}
-	base, err := models.Load(model)
+	base, err := loadModel(model)
 	if err != nil {
 		return 0, fault.Input(err)
 	}

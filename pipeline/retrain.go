@@ -13,6 +13,7 @@ import (
 	"metalora/models"
 	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
+	"metalora/pipeline/hub"
 	"metalora/pipeline/rng"
 	"metalora/pipeline/train"
 )
@@ -172,7 +173,10 @@ func (r *retraining) save(dir string) error {
 	encoder, head := models.Split(r.base.Architecture, shared)
 	model := filepath.Join(dir, "model")
 	kept := merged(encoder, models.Poolers(r.base.Architecture, r.base.Tensors))
-	err := errors.Join(r.base.Architecture.Save(model, kept, r.config.Model.Tokenizer), r.saveTokenizer(model))
+	tokenizer, err := hub.Locate(r.config.Model.Tokenizer)
+	if err == nil {
+		err = errors.Join(r.base.Architecture.Save(model, kept, tokenizer), r.saveTokenizer(model))
+	}
 	if err != nil {
 		return fmt.Errorf("saving the retrained model: %w", err)
 	}

@@ -65,7 +65,7 @@ func WriteSynthetic(c *Config, dir string) error {
 func (e *executor) openTokenizer() error {
 	c := e.config
 	if dir := c.Model.Tokenizer; dir != "" {
-		t, err := tokenize.Load(dir)
+		t, err := loadTokenizer(dir)
 		if err != nil {
 			return fault.Input(err)
 		}

@@ -11,7 +11,7 @@ import (
 	"metalora/models"
 	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
-	"metalora/tokenize"
+	"metalora/pipeline/hub"
 )
 
 // TuneOptions say what to tune on what.
@@ -80,12 +80,12 @@ func Tune(ctx context.Context, o TuneOptions, p Progress) (*TuneResult, error) {
 	if err := free(o.AdapterOut); err != nil {
 		return nil, err
 	}
-	base, err := models.Load(c.Model.Path)
+	base, err := loadModel(c.Model.Path)
 	if err != nil {
 		return nil, fault.Input(fmt.Errorf("loading the model: %w", err))
 	}
 	e := &executor{config: c}
-	if e.tokenizer, err = tokenize.Load(c.Model.Tokenizer); err != nil {
+	if e.tokenizer, err = loadTokenizer(c.Model.Tokenizer); err != nil {
 		return nil, fault.Input(err)
 	}
 	if err := c.checkBase(base.Architecture, e.tokenizer); err != nil {
@@ -188,7 +188,11 @@ func (a *adaptation) saveTuned(o TuneOptions, own safetensors.Tensors) error {
 	if a.moved == nil {
 		return a.save(o.AdapterOut, o.Model, own)
 	}
-	if err := a.base.Architecture.Save(o.AdapterOut, merged(a.moved, own), a.config.Model.Tokenizer); err != nil {
+	tokenizer, err := hub.Locate(a.config.Model.Tokenizer)
+	if err == nil {
+		err = a.base.Architecture.Save(o.AdapterOut, merged(a.moved, own), tokenizer)
+	}
+	if err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
 	return nil

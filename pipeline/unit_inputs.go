@@ -43,8 +43,8 @@ func ReadInputs(c *Config) (*Inputs, error) {
 		items = append(items, item{"data." + name, file, dialogues, fileSum},
 			item{"data." + name + "_personas", mapping, personas, fileSum})
 	}
-	items = append(items, item{"model.path", c.Model.Path, &in.Model, modelSum},
-		item{"model.tokenizer", c.Model.Tokenizer, &in.Tokenizer, tokenizerSum})
+	items = append(items, item{"model.path", c.Model.Path, &in.Model, located(modelSum)},
+		item{"model.tokenizer", c.Model.Tokenizer, &in.Tokenizer, located(tokenizerSum)})
 	for _, i := range items {
 		if i.path == "" {
 			continue

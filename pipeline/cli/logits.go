@@ -56,7 +56,7 @@ under mask 1, pads too. A model without a classification head is refused.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&model, "model", "", "Hugging Face `folder`")
+	f.StringVar(&model, "model", "", "Hugging Face `folder`, .onnx file, or a name that 'model pull' fetched")
 	f.StringVar(&adapter, "adapter", "", "PEFT adapter `folder`")
 	f.StringVar(&ids, "ids", "", "`file` of rows, - for standard input")
 	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")

@@ -16,16 +16,18 @@ import (
 	"metalora/models/exported"
 	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
+	"metalora/pipeline/hub"
 )
 
 func (p *program) model() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "model",
-		Short: "Look at models and adapters, and write them in other forms",
+		Short: "Fetch models, look at them and at adapters, and write them in other forms",
 		Example: `  metalora model inspect models/roberta-base
-  metalora model export models/roberta-base -o roberta.onnx`,
+  metalora model pull roberta-base
+  metalora model export roberta-base -o roberta.onnx`,
 	}
-	cmd.AddCommand(p.modelInspect(), p.modelExport(), p.modelMerge())
+	cmd.AddCommand(p.modelPull(), p.modelInspect(), p.modelExport(), p.modelMerge())
 	return chooser(cmd, needsVerb)
 }
 
@@ -66,7 +68,11 @@ comes from, and every node that keeps the model from being trained.`,
   metalora model inspect runs/demo/units/adapt-…/adapter --json`,
 		Args: takes(0, "PATH"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			found, err := inspect(args[0])
+			path, err := hub.Locate(args[0])
+			if err != nil {
+				return err
+			}
+			found, err := inspect(path)
 			if err != nil {
 				return fault.Input(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metalora/pipeline/fault"
+	"metalora/pipeline/hub"
 	"metalora/tokenize"
 )
 
@@ -32,7 +33,11 @@ ends at the line feed alone, so a carriage return is text, and special tokens th
 			if dir == "" {
 				return fault.Usage(errors.New("tokenize needs --model DIR, a folder with a tokenizer"))
 			}
-			t, err := tokenize.Load(dir)
+			folder, err := hub.Locate(dir)
+			if err != nil {
+				return err
+			}
+			t, err := tokenize.Load(folder)
 			if err != nil {
 				return fault.Input(err)
 			}
@@ -57,7 +62,7 @@ ends at the line feed alone, so a carriage return is text, and special tokens th
 			})
 		},
 	}
-	cmd.Flags().StringVar(&dir, "model", "", "`folder` with the tokenizer's files; weights need not be there")
+	cmd.Flags().StringVar(&dir, "model", "", "`folder` with the tokenizer's files (weights need not be there), or a name in the hub's cache")
 	cmd.Flags().BoolVar(&pair, "pair", false, "lines have two columns with a tab between")
 	cmd.Flags().BoolVar(&types, "types", false, "write {\"ids\":[…],\"types\":[…]} a line")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write a JSON list a line")

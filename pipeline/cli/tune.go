@@ -46,7 +46,7 @@ map where --personas names one, else dialogues with equal persona sentences are 
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Model, "model", "", "Hugging Face `folder` of the base, tokenizer included")
+	f.StringVar(&o.Model, "model", "", "Hugging Face `folder` of the base, tokenizer included, or a name that 'model pull' fetched")
 	f.StringVar(&o.Data, "data", "", "dialogue `file` in ConvAI2's format")
 	f.StringVar(&o.Personas, "personas", "", "persona map, a JSON `file`")
 	f.IntVar(&o.Persona, "persona", 0, "only the `N`-th largest persona of the file, from 1")

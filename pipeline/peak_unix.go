@@ -3,27 +3,11 @@
 package pipeline
 
 import (
-	"errors"
 	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
 )
-
-var errHeld = errors.New("the lock is held")
-
-// tryLock takes an advisory lock on the open file, exclusive or shared, without waiting.
-func tryLock(file *os.File, exclusive bool) error {
-	how := unix.LOCK_SH
-	if exclusive {
-		how = unix.LOCK_EX
-	}
-	err := unix.Flock(int(file.Fd()), how|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return errHeld
-	}
-	return err
-}
 
 // resetPeak makes peakBytes start anew, so that a unit's peak is its own, where the system can do that: Linux, by writing 5 to
 // clear_refs (proc(5)). Elsewhere the peak goes on from earlier units.
