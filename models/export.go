@@ -42,7 +42,7 @@ func loadExport(path string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("understanding the exported model %s: %w", path, err)
 	}
-	f := &Folder{Dir: filepath.Dir(path), Architecture: e, Tensors: m.Weights, Names: m.Names, Notes: m.Notes}
+	f := &Folder{Dir: filepath.Dir(path), Architecture: e, Tensors: m.Tensors(), Names: m.Names, Notes: m.Notes}
 	f.HasHead = HasHead(e, f.Tensors)
 	e.model = m.WithoutValues()
 	return f, nil

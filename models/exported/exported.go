@@ -18,10 +18,10 @@ type Model struct {
 	// Graph reads input_ids and attention_mask, int64 [rows, length], token_type_ids where the export has it, and every
 	// weight under its name; it gives logits [rows, labels].
 	Graph   *onnx.Model
-	Weights safetensors.Tensors
-	Order   []string // the weights' names in the order in which the graph reads them
-	Names   []Name   // what each weight is called in the file, in the same order
-	Notes   []string // what a person should know of how the file was understood
+	Weights safetensors.Tensors // those of a head that the file lacks have a shape and no values
+	Order   []string            // the weights' names in the order in which the graph reads them
+	Names   []Name              // what each weight is called in the file, in the same order; a head that the file lacks is not in it
+	Notes   []string            // what a person should know of how the file was understood
 }
 
 // Read reads an .onnx file. An error names the file and, where a node is at fault, the node.
@@ -59,6 +59,17 @@ func Open(m *onnx.Model) (*Model, error) {
 	}
 	r = &rewriter{model: x.Graph}
 	return x, r.firsts()
+}
+
+// Tensors are the weights that have values: all but those of a head that the file lacks.
+func (m *Model) Tensors() safetensors.Tensors {
+	there := safetensors.Tensors{}
+	for name, w := range m.Weights {
+		if w.Data != nil {
+			there[name] = w
+		}
+	}
+	return there
 }
 
 // Guesses lists the names that nothing in the file confirms.

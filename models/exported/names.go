@@ -34,6 +34,7 @@ type naming struct {
 	parts   map[string]Name         // of a fused operator's merged weight: where it lies in the file, and its name's source
 	taken   map[string]string       // by weight's name: the constant that has it
 	known   map[string]*onnx.Tensor // the graph's constants: their names are their own
+	prefix  string                  // of a bare encoder's names, which lack it
 }
 
 // own is what the name of a weight looks like in PyTorch.
@@ -140,6 +141,7 @@ func (r *rewriter) weights() error {
 			r.names.add(v, module+"."+role, source, false)
 		}
 	}
+	r.names.complete()
 	for _, n := range r.model.Graph.Nodes {
 		for i, v := range n.Inputs {
 			if w := r.names.weights[v]; w != nil {
@@ -148,4 +150,13 @@ func (r *rewriter) weights() error {
 		}
 	}
 	return nil
+}
+
+// complete gives a bare encoder's names their prefix.
+func (s *naming) complete() {
+	for _, w := range s.weights {
+		if s.prefix != "" && unprefixed.MatchString(w.Name) {
+			w.Name = s.prefix + w.Name
+		}
+	}
 }

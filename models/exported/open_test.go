@@ -59,14 +59,16 @@ func TestOpenRefuses(t *testing.T) {
 		edit func(*onnx.Model)
 		want []string
 	}{
-		"dangling":    {graph(func(g *onnx.Graph) { g.Nodes[3].Inputs[0] = "nowhere" }), []string{"nowhere"}},
-		"cyclic":      {graph(func(g *onnx.Graph) { slices.Reverse(g.Nodes) }), []string{"later node"}},
-		"old opset":   {func(m *onnx.Model) { m.Opsets[""] = 10 }, []string{"operator set 10"}},
-		"fixed shape": {graph(func(g *onnx.Graph) { g.Inputs[0].Shape = onnx.Dims(1, 128) }), []string{"input_ids", "fixed"}},
-		"rank":        {graph(func(g *onnx.Graph) { g.Inputs[1].Shape = onnx.Dims("n") }), []string{"attention_mask", "[rows, length]"}},
-		"float ids":   {graph(func(g *onnx.Graph) { g.Inputs[0].Type = onnx.Float }), []string{"input_ids", "float"}},
-		"other input": {graph(func(g *onnx.Graph) { g.Inputs = append(g.Inputs, onnx.ValueInfo{Name: "pixels", Type: onnx.Float}) }), []string{"pixels"}},
-		"no logits":   {graph(func(g *onnx.Graph) { g.Outputs[0].Name = g.Nodes[0].Output(0) }), []string{"classification head"}},
+		"dangling":       {graph(func(g *onnx.Graph) { g.Nodes[3].Inputs[0] = "nowhere" }), []string{"nowhere"}},
+		"cyclic":         {graph(func(g *onnx.Graph) { slices.Reverse(g.Nodes) }), []string{"later node"}},
+		"old opset":      {func(m *onnx.Model) { m.Opsets[""] = 10 }, []string{"operator set 10"}},
+		"fixed shape":    {graph(func(g *onnx.Graph) { g.Inputs[0].Shape = onnx.Dims(1, 128) }), []string{"input_ids", "fixed"}},
+		"rank":           {graph(func(g *onnx.Graph) { g.Inputs[1].Shape = onnx.Dims("n") }), []string{"attention_mask", "[rows, length]"}},
+		"float ids":      {graph(func(g *onnx.Graph) { g.Inputs[0].Type = onnx.Float }), []string{"input_ids", "float"}},
+		"other input":    {graph(func(g *onnx.Graph) { g.Inputs = append(g.Inputs, onnx.ValueInfo{Name: "pixels", Type: onnx.Float}) }), []string{"pixels"}},
+		"no logits":      {graph(func(g *onnx.Graph) { g.Outputs[0].Name = g.Nodes[0].Output(0) }), []string{"classification head", "logits"}},
+		"language model": {graph(endsIn(12)), []string{"12 words", "language model"}},
+		"too wide":       {graph(endsIn(1000)), []string{"1000 numbers for each token"}},
 		"quantised": {graph(func(g *onnx.Graph) {
 			g.Nodes[5] = &onnx.Node{Name: "rounds", Op: "DynamicQuantizeLinear", Inputs: g.Nodes[5].Inputs, Outputs: g.Nodes[5].Outputs}
 		}), []string{"rounds", "quantised"}},
@@ -95,6 +97,19 @@ func TestOpenRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// endsIn makes a graph give so many numbers for each token.
+func endsIn(width int64) func(*onnx.Graph) {
+	return func(g *onnx.Graph) {
+		weight := onnx.Floats([]int64{4, width}, make([]float32, 4*width)...)
+		weight.Name = "lm_head"
+		g.Initializers = append(g.Initializers, weight)
+		g.Nodes = append(g.Nodes,
+			&onnx.Node{Op: "Gather", Inputs: []string{"roberta.embeddings.word_embeddings.weight", "input_ids"}, Outputs: []string{"words"}},
+			&onnx.Node{Op: "MatMul", Inputs: []string{"words", weight.Name}, Outputs: []string{"last"}})
+		g.Outputs = []onnx.ValueInfo{{Name: "last", Type: onnx.Float, Shape: onnx.Dims("a", "b", width)}}
 	}
 }
 
@@ -230,7 +245,7 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("a model that was opened has no head to be found: %v", err)
 		}
 		x.Dropout(exported.Rates{Hidden: 0.1, Attention: 0.1, Head: 0.1})
-		if _, err := models.Fill(x.Graph, x.Weights, safetensors.Tensors{}); err != nil {
+		if _, err := models.Fill(x.Graph, x.Tensors(), safetensors.Tensors{}); err != nil {
 			t.Errorf("a model that was opened cannot be written: %v", err)
 		}
 	})

@@ -3,6 +3,7 @@ package exported
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"metalora/models/safetensors"
@@ -29,7 +30,7 @@ func (r *rewriter) result() (*Model, error) {
 			if _, done := m.Weights[v]; done || names[v] == nil {
 				continue
 			}
-			if err := m.take(values[v], names[v]); err != nil {
+			if err := m.take(values[v], names[v], slices.Contains(r.drawn, names[v].File)); err != nil {
 				return nil, fmt.Errorf("weight %s: %w", names[v].File, err)
 			}
 		}
@@ -61,8 +62,8 @@ func (m *Model) shared() (names []string) {
 	return names
 }
 
-// take adds one weight.
-func (m *Model) take(t *onnx.Tensor, name *Name) error {
+// take adds one weight; one that is to be drawn comes without values, and has no name in the file.
+func (m *Model) take(t *onnx.Tensor, name *Name, drawn bool) error {
 	shape, err := asInts(t.Dims)
 	if err != nil {
 		return err
@@ -85,8 +86,12 @@ func (m *Model) take(t *onnx.Tensor, name *Name) error {
 		dims[i] = d
 	}
 	m.Graph.Graph.Inputs = append(m.Graph.Graph.Inputs, onnx.ValueInfo{Name: name.Name, Type: onnx.Float, Shape: onnx.Dims(dims...)})
-	m.Weights[name.Name] = safetensors.Tensor{Shape: shape, Data: data}
 	m.Order = append(m.Order, name.Name)
+	if drawn {
+		m.Weights[name.Name] = safetensors.Tensor{Shape: shape}
+		return nil
+	}
+	m.Weights[name.Name] = safetensors.Tensor{Shape: shape, Data: data}
 	m.Names = append(m.Names, *name)
 	return nil
 }

@@ -12,6 +12,7 @@ type rewriter struct {
 	info  map[string]onnx.ValueInfo // what Infer says, where a pass asked for it
 	names naming
 	notes []string
+	drawn []string // weights of a head that the file lacks
 }
 
 // index is what a pass asks of a graph again and again.

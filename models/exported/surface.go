@@ -3,7 +3,6 @@ package exported
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"metalora/onnx"
 )
@@ -82,8 +81,11 @@ func (r *rewriter) input(v onnx.ValueInfo) {
 	}
 }
 
-// output keeps the one output that has the logits and gives it their name.
+// output keeps the one output that has the logits and gives it their name; a model without one gets a head that has.
 func (r *rewriter) output() error {
+	if err := r.infer(); err != nil {
+		return err
+	}
 	g := r.model.Graph
 	v := g.Outputs[0]
 	for _, o := range g.Outputs {
@@ -91,19 +93,9 @@ func (r *rewriter) output() error {
 			v = o
 		}
 	}
-	if v.Name != logits && len(g.Outputs) > 1 {
-		var names []string
-		for _, o := range g.Outputs {
-			names = append(names, o.Name)
-		}
-		return fmt.Errorf("none of its outputs %s is called %s: export the model with its classification head", strings.Join(names, ", "), logits)
-	}
-	if err := r.infer(); err != nil {
-		return err
-	}
 	shape := r.info[v.Name].Shape
-	if len(shape) != 2 || shape[1].Size < 1 || shape[0].Name != "rows" {
-		return fmt.Errorf("output %q has shape %v, want [rows, labels]: export the model with its classification head", v.Name, shape)
+	if len(shape) != 2 || shape[1].Size < 1 || shape[0].Name != "rows" || v.Name != logits && len(g.Outputs) > 1 {
+		return r.addHead()
 	}
 	g.Outputs = []onnx.ValueInfo{{Name: logits, Type: onnx.Float, Shape: onnx.Dims("rows", shape[1].Size)}}
 	if v.Name != logits {

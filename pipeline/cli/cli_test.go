@@ -57,6 +57,7 @@ func TestErrors(t *testing.T) {
 		"missing persona map":   {[]string{"data", "tasks", truncated, "--personas", filepath.Join(dir, "no.json")}, 3, "no.json"},
 		"truncated weights":     {[]string{"logits", "--model", lying, "--ids", ids}, 3, "model.safetensors"},
 		"id out of range":       {[]string{"logits", "--model", nano, "--ids", ids}, 3, "ids.jsonl:2"},
+		"no head":               {[]string{"logits", "--model", "../../models/testdata/exports/bert-bare.onnx", "--ids", ids}, 3, "no classification head"},
 		"tune without data":     {[]string{"tune", "--model", nano}, 2, "--data"},
 		"no tokenizer":          {[]string{"tokenize", "--model", nano}, 3, "vocab.json"},
 	} {

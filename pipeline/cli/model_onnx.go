@@ -31,19 +31,22 @@ func inspectONNX(path string) (*inspection, error) {
 	return found, found.encoder(encoder)
 }
 
-// families has the class of a model by the module that its names begin with.
-var families = map[string]string{"roberta": "RobertaForSequenceClassification", "bert": "BertForSequenceClassification",
-	"distilbert": "DistilBertForSequenceClassification"}
+// families has what a model's class begins with by the module that its names begin with.
+var families = map[string]string{"roberta": "Roberta", "bert": "Bert", "distilbert": "DistilBert"}
 
 // encoder says what an export is in the form that trains.
 func (i *inspection) encoder(m *exported.Model) error {
-	for _, name := range m.Weights.Names() {
-		x := m.Weights[name]
+	tensors, class := m.Tensors(), "ForSequenceClassification"
+	if len(tensors) < len(m.Weights) {
+		class = "Model"
+	}
+	for _, name := range tensors.Names() {
+		x := tensors[name]
 		i.Parameters += int64(len(x.Data))
 		i.Tensors = append(i.Tensors, inTensor{name, "F32", x.Shape})
 		module, _, _ := strings.Cut(name, ".")
-		if class := families[module]; class != "" {
-			i.Architecture = class
+		if family := families[module]; family != "" {
+			i.Architecture = family + class
 		}
 	}
 	i.Names = append(i.Names, m.Names...)
