@@ -14,10 +14,10 @@ import (
 func (u unfusing) attention(n *onnx.Node) bool {
 	heads := n.Int("num_heads", 0)
 	w, bias := u.x.constants[n.Input(1)], u.x.constants[n.Input(2)]
-	if heads < 1 || w == nil || bias == nil || w.Type != onnx.Float || len(w.Dims) != 2 || len(w.Raw) == 0 || w.Dims[1]%(3*heads) != 0 || !plain(n) {
+	if heads < 1 || w == nil || bias == nil || w.Type != onnx.Float || len(w.Dims) != 2 || len(w.Raw) == 0 || w.Dims[1]%(3*heads) != 0 || !plain(n, 4) {
 		return false
 	}
-	mask, ok := u.mask(n)
+	mask, ok := u.mask(n, n.Input(3))
 	if !ok || len(bias.Dims) != 1 || bias.Dims[0] != w.Dims[1] {
 		return false
 	}
@@ -25,52 +25,147 @@ func (u unfusing) attention(n *onnx.Node) bool {
 	var projected [3]string
 	names, source := u.projections(n)
 	for i, name := range names {
-		weight, b := columns(w, int64(i)*hidden, hidden), columns(bias, int64(i)*hidden, hidden)
-		weight.Name, b.Name = u.Fresh(name+".weight"), u.Fresh(name+".bias")
-		u.Graph.Initializers = append(u.Graph.Initializers, weight, b)
+		weight := columns(w, int64(i)*hidden, hidden)
+		weight.Name = u.Fresh(name + ".weight")
+		u.Graph.Initializers = append(u.Graph.Initializers, weight)
 		u.r.names.split(weight.Name, w.Name, source, i)
-		u.r.names.split(b.Name, bias.Name, source, i)
 		x := u.Op("MatMul", []string{n.Input(0), weight.Name})
-		projected[i] = u.Op("Reshape", []string{u.Op("Add", []string{x, b.Name}), u.Ints(0, 0, heads, hidden/heads)})
+		projected[i] = u.Op("Add", []string{x, u.third(bias, name, source, i)})
 	}
-	query := u.Op("Transpose", []string{projected[0]}, onnx.IntsAttr("perm", 0, 2, 1, 3))
-	key := u.Op("Transpose", []string{projected[1]}, onnx.IntsAttr("perm", 0, 2, 3, 1))
-	value := u.Op("Transpose", []string{projected[2]}, onnx.IntsAttr("perm", 0, 2, 1, 3))
+	u.attend(n, projected, heads, hidden, mask)
+	return true
+}
+
+// third is one of the three parts of a merged bias, under the name of the linear layer that it belongs to.
+func (u unfusing) third(merged *onnx.Tensor, layer string, source Source, i int) string {
+	width := merged.Dims[0] / 3
+	b := columns(merged, int64(i)*width, width)
+	b.Name = u.Fresh(layer + ".bias")
+	u.Graph.Initializers = append(u.Graph.Initializers, b)
+	u.r.names.split(b.Name, merged.Name, source, i)
+	return b.Name
+}
+
+// multiHead is attention of queries, keys and values [rows, length, hidden], which may share one merged bias.
+func (u unfusing) multiHead(n *onnx.Node) bool {
+	heads, bias := n.Int("num_heads", 0), u.x.constants[n.Input(3)]
+	mask, ok := u.mask(n, n.Input(4))
+	if heads < 1 || !ok || !plain(n, 5) || n.Input(3) != "" && (bias == nil || bias.Type != onnx.Float || len(bias.Dims) != 1 || len(bias.Raw) == 0) {
+		return false
+	}
+	hidden := int64(0)
+	for i := range 3 {
+		s := u.r.info[n.Input(i)].Shape
+		if len(s) != 3 || s[2].Size < 1 || i > 0 && s[2].Size != hidden {
+			return false
+		}
+		hidden = s[2].Size
+	}
+	if hidden%heads != 0 || bias != nil && bias.Dims[0] != 3*hidden {
+		return false
+	}
+	projected := [3]string(n.Inputs[:3])
+	if bias != nil {
+		names, source := u.projections(n)
+		for i, name := range names {
+			projected[i] = u.Op("Add", []string{projected[i], u.third(bias, name, source, i)})
+		}
+	}
+	u.attend(n, projected, heads, hidden, mask)
+	return true
+}
+
+// standard is ONNX's own Attention, of queries, keys and values [rows, heads, length, size] or, with the heads side by side,
+// [rows, length, heads·size]. A row's query that its mask lets see nothing is of no use to an encoder, and sees all alike here.
+func (u unfusing) standard(n *onnx.Node) bool {
+	q := u.r.info[n.Input(0)].Shape
+	mask := u.r.info[n.Input(3)]
+	if !plain(n, 4) || n.Int("is_causal", 0) != 0 || n.Float("softcap", 0) != 0 || n.Input(3) != "" && mask.Type != onnx.Bool && mask.Type != onnx.Float {
+		return false
+	}
+	added := n.Input(3)
+	if added != "" && mask.Type == onnx.Bool {
+		added = u.barred(added)
+	}
+	switch heads := n.Int("q_num_heads", 0); {
+	case len(q) == 3 && heads > 0 && heads == n.Int("kv_num_heads", 0) && q[2].Size > 0 && q[2].Size%heads == 0:
+		u.attend(n, [3]string(n.Inputs[:3]), heads, q[2].Size, added)
+	case len(q) == 4 && q[3].Size > 0 && q[1] == u.dim(n.Input(1), 1) && q[1] == u.dim(n.Input(2), 1):
+		key := u.Op("Transpose", []string{n.Input(1)}, onnx.IntsAttr("perm", 0, 1, 3, 2))
+		u.weighted(n, n.Output(0), n.Input(0), key, n.Input(2), q[3].Size, added)
+	default:
+		return false
+	}
+	return true
+}
+
+// dim is a dimension of a value.
+func (u unfusing) dim(v string, axis int) onnx.Dim {
+	if s := u.r.info[v].Shape; axis < len(s) {
+		return s[axis]
+	}
+	return onnx.Dim{Size: -1}
+}
+
+// barred is what is added to the scores for a mask that is true where a query may look; once for all layers that share it.
+func (u unfusing) barred(mask string) string {
+	if u.shared[mask] == "" {
+		u.shared[mask] = u.Op("Where", []string{mask, u.Scalar(0), u.Scalar(-math.MaxFloat32)})
+	}
+	return u.shared[mask]
+}
+
+// attend is what an attention node gives of three projections [rows, length, hidden].
+func (u unfusing) attend(n *onnx.Node, projected [3]string, heads, hidden int64, mask string) {
+	split := func(i int, perm ...int64) string {
+		apart := u.Op("Reshape", []string{projected[i], u.Ints(0, 0, heads, hidden/heads)})
+		return u.Op("Transpose", []string{apart}, onnx.IntsAttr("perm", perm...))
+	}
+	query, key, value := split(0, 0, 2, 1, 3), split(1, 0, 2, 3, 1), split(2, 0, 2, 1, 3)
+	context := u.weighted(n, u.Fresh("context"), query, key, value, hidden/heads, mask)
+	context = u.Op("Transpose", []string{context}, onnx.IntsAttr("perm", 0, 2, 1, 3))
+	u.Named(n.Output(0), "Reshape", []string{context, u.Ints(0, 0, hidden)})
+}
+
+// weighted gives the value y the name it has to have: softmax(Q Kᵀ·scale + mask) V, for keys that are transposed already.
+func (u unfusing) weighted(n *onnx.Node, y, query, key, value string, size int64, mask string) string {
 	scale := n.Float("scale", 0)
 	if scale == 0 {
-		scale = float32(1 / math.Sqrt(float64(hidden/heads)))
+		scale = float32(1 / math.Sqrt(float64(size)))
 	}
 	scores := u.Op("Mul", []string{u.Op("MatMul", []string{query, key}), u.Scalar(scale)})
 	if mask != "" {
 		scores = u.Op("Add", []string{scores, mask})
 	}
-	context := u.Op("MatMul", []string{u.Op("Softmax", []string{scores}, onnx.IntAttr("axis", -1)), value})
-	context = u.Op("Transpose", []string{context}, onnx.IntsAttr("perm", 0, 2, 1, 3))
-	u.Named(n.Output(0), "Reshape", []string{context, u.Ints(0, 0, hidden)})
-	return true
+	return u.Named(y, "MatMul", []string{u.Op("Softmax", []string{scores}, onnx.IntAttr("axis", -1)), value})
 }
 
-// plain tells that an Attention node does nothing but attend: no past, no bias on the scores, no rotation, no causal mask.
-func plain(n *onnx.Node) bool {
-	for i := 4; i < len(n.Inputs); i++ {
+// plain tells that an attention node does nothing but attend: no input from the given one on (past, a bias on the scores), no
+// second output, no rotation, no causal mask.
+func plain(n *onnx.Node, from int) bool {
+	for i := from; i < len(n.Inputs); i++ {
 		if n.Inputs[i] != "" {
 			return false
 		}
 	}
-	return n.Output(1) == "" && n.Int("unidirectional", 0) == 0 && n.Int("do_rotary", 0) == 0 && len(n.Ints("qkv_hidden_sizes")) == 0
+	for i := 1; i < len(n.Outputs); i++ {
+		if n.Outputs[i] != "" {
+			return false
+		}
+	}
+	return n.Int("unidirectional", 0) == 0 && n.Int("do_rotary", 0) == 0 && len(n.Ints("qkv_hidden_sizes")) == 0
 }
 
 // mask is what is added to the scores: [rows, 1, 1, length]. The node's mask is [rows, length] with 1 for what may be
 // looked at, or [rows], the number of tokens from the left that may.
-func (u unfusing) mask(n *onnx.Node) (added string, ok bool) {
-	v := n.Input(3)
+func (u unfusing) mask(n *onnx.Node, v string) (added string, ok bool) {
 	if v == "" {
 		return "", true
 	}
 	seen := v
 	switch len(u.r.info[v].Shape) {
 	case 1:
-		length := u.Op("Gather", []string{u.Op("Shape", []string{n.Input(0)}), u.Int(1)})
+		length := u.Op("Gather", []string{u.Op("Shape", []string{inputIDs}), u.Int(1)})
 		count := u.Op("Cast", []string{u.Op("Unsqueeze", []string{v, u.Ints(1)})}, onnx.IntAttr("to", int64(onnx.Int64)))
 		seen = u.Op("Less", []string{u.Op("Range", []string{u.Int(0), length, u.Int(1)}), count})
 	case 2:

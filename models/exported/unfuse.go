@@ -13,11 +13,11 @@ func (r *rewriter) unfuse() error {
 	if err := r.infer(); err != nil {
 		return err
 	}
-	x := r.index()
+	x, shared := r.index(), map[string]string{}
 	r.replace(func(b *onnx.Builder, n *onnx.Node) {
-		u := unfusing{b, r, x}
-		switch write := unfuses[n.Op]; {
-		case n.Domain == microsoft && write != nil && write(u, n):
+		u := unfusing{b, r, x, shared}
+		switch write := unfuses[n.Domain][n.Op]; {
+		case write != nil && write(u, n):
 		default:
 			b.Graph.Nodes = append(b.Graph.Nodes, n)
 		}
@@ -28,19 +28,21 @@ func (r *rewriter) unfuse() error {
 // unfusing writes the plain form of one node.
 type unfusing struct {
 	*onnx.Builder
-	r *rewriter
-	x *index
+	r      *rewriter
+	x      *index
+	shared map[string]string // by mask: what several nodes add to their scores
 }
 
-// unfuses appends the plain form of a node, or does nothing and says so.
-var unfuses = map[string]func(unfusing, *onnx.Node) bool{
+// unfuses appends the plain form of a node, or does nothing and says so; by domain and operator.
+var unfuses = map[string]map[string]func(unfusing, *onnx.Node) bool{"": {"Attention": unfusing.standard}, microsoft: {
 	"Gelu":                    unfusing.gelu,
 	"BiasGelu":                unfusing.biasGelu,
 	"FastGelu":                unfusing.fastGelu,
 	"SkipLayerNormalization":  unfusing.skipNorm,
 	"EmbedLayerNormalization": unfusing.embeddings,
 	"Attention":               unfusing.attention,
-}
+	"MultiHeadAttention":      unfusing.multiHead,
+}}
 
 func (u unfusing) gelu(n *onnx.Node) bool {
 	u.Named(n.Output(0), "Gelu", n.Inputs[:1])

@@ -39,15 +39,8 @@ func eachExport(t *testing.T, f func(t *testing.T, export *models.Folder, name, 
 // each row's first token is computed. Optimum's asks for the shape of the last queries and so keeps them all; the dynamo
 // exporter's, unoptimised, hides the head's choice behind a Slice that takes everything.
 func TestExportSparesWork(t *testing.T) {
-	products := func(f *models.Folder) int64 {
-		flops, err := newEngine(t, Spec{Architecture: f.Architecture}).Flops(3, 50)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return flops
-	}
 	eachExport(t, func(t *testing.T, export *models.Folder, name, original string) {
-		got, want, most := products(export), products(loadModel(t, reference(t, original))), 1.0
+		got, want, most := products(t, export), products(t, loadModel(t, reference(t, original))), 1.0
 		switch {
 		case strings.Contains(name, "optimum") && !strings.Contains(name, "fused"):
 			most = 1.1
@@ -58,6 +51,16 @@ func TestExportSparesWork(t *testing.T) {
 			t.Errorf("%.3f times the floating-point operations, want at most %v", ratio, most)
 		}
 	})
+}
+
+// products counts a step's floating-point operations in matrix products.
+func products(t *testing.T, f *models.Folder) int64 {
+	t.Helper()
+	flops, err := newEngine(t, Spec{Architecture: f.Architecture}).Flops(3, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flops
 }
 
 // TestExportGradients: every gradient of every export is float64 PyTorch's of the model that was exported.
