@@ -31,6 +31,7 @@ var rooms = map[string][]string{
 	"pipeline/rng":       {},
 	"pipeline/fault":     {},
 	"pipeline/config":    {"pipeline/fault"},
+	"pipeline/corpus":    {"pipeline/config", "pipeline/download", "pipeline/fault"},
 	"pipeline/filelock":  {},
 	"pipeline/download":  {},
 	"pipeline/hub":       {"pipeline/config", "pipeline/download", "pipeline/fault", "pipeline/filelock"},

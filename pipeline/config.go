@@ -9,6 +9,7 @@ import (
 
 	"metalora/models"
 	"metalora/pipeline/config"
+	"metalora/pipeline/corpus"
 )
 
 // Config is an experiment, as its YAML file says it: every value has a default, and [Config.Write] writes them all out.
@@ -34,7 +35,7 @@ type Config struct {
 
 // Data says which dialogues there are and what becomes a task and a sample.
 type Data struct {
-	Train         string     `yaml:"train"`
+	Train         string     `yaml:"train"` // a dialogue file, or a corpus that was pulled: convai2
 	Valid         string     `yaml:"valid"`
 	TrainPersonas string     `yaml:"train_personas"` // default: train_persona_map.json beside Train; [NoPersonas]: equal persona sets
 	ValidPersonas string     `yaml:"valid_personas"` // default: valid_persona_map.json beside Valid
@@ -253,6 +254,7 @@ func Parse(path string, data []byte, sets []string) (*Config, error) {
 // resolve fills the defaults that hang on other values.
 func (c *Config) resolve() {
 	d, m := &c.Data, &c.Model
+	d.Train, d.Valid = corpus.Locate(d.Train, true), corpus.Locate(d.Valid, false)
 	if d.Train != "" && d.TrainPersonas == "" {
 		d.TrainPersonas = filepath.Join(filepath.Dir(d.Train), "train_persona_map.json")
 	}

@@ -52,8 +52,11 @@ func ReadInputs(c *Config) (*Inputs, error) {
 		sum, err := i.read(i.path)
 		if err != nil {
 			hint := ""
-			if i.key == "data.train_personas" || i.key == "data.valid_personas" {
+			switch i.key {
+			case "data.train_personas", "data.valid_personas":
 				hint = fmt.Sprintf(" (without a persona map, set %s: %s)", i.key, NoPersonas)
+			case "data.train", "data.valid":
+				hint = " (`metalora data pull convai2` fetches ConvAI2; then set it to convai2)"
 			}
 			return nil, fault.Input(fmt.Errorf("%s: reading %s: %w%s", c.origins.Of(i.key), i.key, err, hint))
 		}

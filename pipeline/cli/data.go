@@ -19,7 +19,7 @@ func (p *program) data() *cobra.Command {
 		Example: `  metalora data tasks valid_self_original.txt --personas valid_persona_map.json
   metalora data samples valid_self_original.txt --personas valid_persona_map.json --cluster 45 --json`,
 	}
-	cmd.AddCommand(p.dataTasks(), p.dataSamples())
+	cmd.AddCommand(p.dataPull(), p.dataTasks(), p.dataSamples())
 	return chooser(cmd, needsVerb)
 }
 

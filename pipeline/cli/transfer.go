@@ -33,9 +33,17 @@ func (t *transfer) Expect(total int64) {
 	t.total, t.spoke = total, time.Now()
 	file, ok := t.out.(*os.File)
 	if ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb" {
-		t.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(t.out), progressbar.OptionSetDescription(t.label),
+		most := total
+		if most == 0 {
+			most = -1 // a spinner
+		}
+		t.bar = progressbar.NewOptions64(most, progressbar.OptionSetWriter(t.out), progressbar.OptionSetDescription(t.label),
 			progressbar.OptionEnableColorCodes(os.Getenv("NO_COLOR") == ""), progressbar.OptionShowBytes(true),
 			progressbar.OptionSetWidth(20), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+		return
+	}
+	if total == 0 {
+		fmt.Fprintf(t.out, "%s: fetching\n", t.label)
 		return
 	}
 	fmt.Fprintf(t.out, "%s: %s to fetch\n", t.label, size(&total))
@@ -50,10 +58,14 @@ func (t *transfer) Advance(n int64) {
 		_ = t.bar.Set64(t.done)
 		return
 	}
-	if time.Since(t.spoke) < silence || t.total == 0 {
+	if time.Since(t.spoke) < silence {
 		return
 	}
 	t.spoke = time.Now()
+	if t.total == 0 {
+		fmt.Fprintf(t.out, "  %s\n", size(&t.done))
+		return
+	}
 	fmt.Fprintf(t.out, "  %s of %s (%.0f %%)\n", size(&t.done), size(&t.total), 100*float64(t.done)/float64(t.total))
 }
 
