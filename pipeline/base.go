@@ -25,7 +25,7 @@ func loadBase(c *Config, t *tokenize.Tokenizer, seed int) (*models.Folder, error
 		return folder, c.checkBase(folder.Architecture, t)
 	}
 	cfg := initConfig(c, t)
-	if err := errors.Join(cfg.Check(), checkTokenizer(cfg, t, "model.init")); err != nil {
+	if err := errors.Join(cfg.Check(), checkTokenizer(cfg.Limits(), t, "model.init")); err != nil {
 		return nil, fault.Usage(fmt.Errorf("model.init: %w", err))
 	}
 	tensors := models.Initialise(cfg, rng.New(uint64(seed), "init"))
@@ -98,15 +98,15 @@ func (c *Config) checkBase(a models.Architecture, t *tokenize.Tokenizer) error {
 	if _, err := a.Forward(c.dropout()); err != nil {
 		return fault.Usage(fmt.Errorf("%s: %w", c.Model.Path, err))
 	}
-	return checkTokenizer(a, t, c.Model.Path)
+	return checkTokenizer(a.Limits(), t, c.Model.Path)
 }
 
 // checkTokenizer tells whether a model has embeddings for all that a tokenizer gives.
-func checkTokenizer(a models.Architecture, t *tokenize.Tokenizer, where string) error {
-	if rows := a.Limits().Vocabulary; t.Size() > rows {
+func checkTokenizer(l models.Limits, t *tokenize.Tokenizer, where string) error {
+	if rows := l.Vocabulary; t.Size() > rows {
 		return fault.Input(fmt.Errorf("%s: %d word embeddings are too few for the tokenizer's %d ids", where, rows, t.Size()))
 	}
-	if most := a.Limits().Segments; most > 0 && t.Segments() > most {
+	if most := l.Segments; most > 0 && t.Segments() > most {
 		return fault.Input(fmt.Errorf("%s: %d kinds of segment are too few for the tokenizer's %d", where, most, t.Segments()))
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"metalora/models"
 	"metalora/pipeline/config"
 	"metalora/pipeline/corpus"
 )
@@ -262,10 +261,7 @@ func (c *Config) resolve() {
 		d.ValidPersonas = filepath.Join(filepath.Dir(d.Valid), "valid_persona_map.json")
 	}
 	if m.Tokenizer == "" {
-		m.Tokenizer = m.Path
-		if models.IsONNX(m.Path) {
-			m.Tokenizer = filepath.Dir(m.Path)
-		}
+		m.Tokenizer = tokenizerOf(m.Path)
 	}
 	if m.Init != nil && m.Init.Intermediate == 0 {
 		m.Init.Intermediate = 4 * m.Init.Hidden

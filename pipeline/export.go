@@ -50,7 +50,7 @@ func ExportONNX(ctx context.Context, o ExportOptions) (*Exported, error) {
 	}
 	e := &exporting{ExportOptions: o, base: base, tensors: base.Tensors}
 	if o.Adapter != "" {
-		if e.adapter, err = adapters.Load(o.Adapter); err != nil {
+		if e.adapter, e.sites, err = loadAdapter(o.Adapter, base.Architecture); err != nil {
 			return nil, fault.Input(err)
 		}
 	}
@@ -102,11 +102,6 @@ func (e *exporting) model() (*onnx.Model, error) {
 		return nil, err
 	}
 	defaults := safetensors.Tensors{}
-	if e.adapter != nil {
-		if _, e.sites, err = loadAdapter(e.Adapter, e.base.Architecture); err != nil {
-			return nil, err
-		}
-	}
 	switch {
 	case e.Merge:
 		if e.tensors, err = adapters.Merge(e.tensors, e.adapter); err != nil {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,37 +16,42 @@ import (
 // smallBase writes a model folder with a tokenizer, an export of it beside, and a file of dialogues.
 func smallBase(t *testing.T) (folder, export, data string) {
 	t.Helper()
-	dir := t.TempDir()
-	folder, export, data = filepath.Join(dir, "base"), filepath.Join(dir, "base", "model.onnx"), filepath.Join(dir, "dialogues.txt")
-	dialogues, _, err := convai2.Generate(convai2.Synthetic{Seed: 3, Retrain: 2, Test: 2, Dialogues: 3, Turns: 3, Candidates: 5})
+	folder, data, err := writeSmallBase(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
+	}
+	export = filepath.Join(folder, "model.onnx")
+	if _, err := ExportONNX(t.Context(), ExportOptions{Model: folder, Opset: 14, Out: export}); err != nil {
+		t.Fatal(err)
+	}
+	return folder, export, data
+}
+
+// writeSmallBase writes a model folder with a tokenizer, and a file of dialogues.
+func writeSmallBase(dir string) (folder, data string, err error) {
+	folder, data = filepath.Join(dir, "base"), filepath.Join(dir, "dialogues.txt")
+	dialogues, _, err := convai2.Generate(convai2.Synthetic{Seed: 3, Retrain: 2, Test: 2, Dialogues: 3, Turns: 3, Candidates: 5})
+	if err != nil {
+		return "", "", err
 	}
 	out, err := os.Create(data)
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
-	defer out.Close()
-	if err := convai2.Write(out, dialogues); err != nil {
-		t.Fatal(err)
+	if err := errors.Join(convai2.Write(out, dialogues), out.Close()); err != nil {
+		return "", "", err
 	}
 	vocabulary, err := tokenize.Train(texts(dialogues), 320)
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
 	c := models.DefaultConfig()
 	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads = 320, 16, 2, 2
 	c.IntermediateSize, c.MaxPositionEmbeddings, c.TypeVocabSize = 32, 260, 1
 	if err := c.Save(folder, models.Initialise(c, rng.New(1, "base")), ""); err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
-	if err := vocabulary.WriteFiles(folder); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ExportONNX(t.Context(), ExportOptions{Model: folder, Opset: 14, Out: export}); err != nil {
-		t.Fatal(err)
-	}
-	return folder, export, data
+	return folder, data, vocabulary.WriteFiles(folder)
 }
 
 // TestTuneAnExport: an export is tuned, dropout and all, to the losses and scores of the folder that it was made of, and the

@@ -138,11 +138,11 @@ func TestBertSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := models.Config{ModelType: "bert", VocabSize: 80, TypeVocabSize: 1}
-	if err := checkTokenizer(c, tok, "here"); fault.Code(err) != fault.CodeInput || !strings.Contains(err.Error(), "here: 1 kinds of segment are too few for the tokenizer's 2") {
+	if err := checkTokenizer(c.Limits(), tok, "here"); fault.Code(err) != fault.CodeInput || !strings.Contains(err.Error(), "here: 1 kinds of segment are too few for the tokenizer's 2") {
 		t.Errorf("got %v", err)
 	}
 	c.TypeVocabSize = 2
-	if err := checkTokenizer(c, tok, "here"); err != nil {
+	if err := checkTokenizer(c.Limits(), tok, "here"); err != nil {
 		t.Error(err)
 	}
 }

@@ -3,11 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	"metalora/adapters"
 	"metalora/models"
-	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 	"metalora/tokenize"
@@ -30,40 +27,18 @@ func OpenScorer(modelDir, adapterDir string, threads int) (*Scorer, error) {
 	spec := train.Spec{Architecture: base.Architecture, Threads: threads}
 	tensors, hasHead := base.Tensors, base.HasHead
 	if adapterDir != "" {
-		adapter, sites, err := loadAdapter(adapterDir, base.Architecture)
+		own, err := loadOwn(adapterDir, base)
 		if err != nil {
 			return nil, fault.Input(err)
 		}
-		spec.Sites = sites
-		tensors = merged(tensors, adapter)
+		spec.Sites = own.Sites
+		tensors = merged(tensors, own.Tensors)
 		hasHead = models.HasHead(base.Architecture, tensors)
 	}
 	if !hasHead {
 		return nil, fault.Input(fmt.Errorf("loading %s: it has no classification head (classifier.*), and no adapter brings one", modelDir))
 	}
 	return newScorer(base.Architecture, spec, tensors)
-}
-
-// loadAdapter reads a PEFT adapter and fits it to a model: its pairs to the linear layers, its head to the model's shapes.
-func loadAdapter(dir string, base models.Architecture) (safetensors.Tensors, []adapters.Site, error) {
-	a, err := adapters.Load(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	graph, err := base.Forward(models.Dropout{})
-	if err != nil {
-		return nil, nil, err
-	}
-	sites, err := a.Sites(adapters.Linears(graph))
-	if err != nil {
-		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
-	}
-	for _, p := range base.Parameters() {
-		if t, ok := a.Tensors[p.Name]; ok && !slices.Equal(t.Shape, p.Shape) {
-			return nil, nil, fmt.Errorf("loading adapter %s: tensor %s has shape %v, the base's is %v", dir, p.Name, t.Shape, p.Shape)
-		}
-	}
-	return a.Tensors, sites, nil
 }
 
 // Logits runs one row of token ids, every id under mask 1. types are the ids' segments; nil: all 0.

@@ -21,11 +21,7 @@ func MergeAdapter(ctx context.Context, model, adapter, out string) (difference f
 	if err != nil {
 		return 0, fault.Input(err)
 	}
-	a, err := adapters.Load(adapter)
-	if err != nil {
-		return 0, fault.Input(err)
-	}
-	_, sites, err := loadAdapter(adapter, base.Architecture)
+	a, sites, err := loadAdapter(adapter, base.Architecture)
 	if err != nil {
 		return 0, fault.Input(err)
 	}

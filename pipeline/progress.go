@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 type Progress interface {
 	Start(label string)            // an item begins
 	Expect(done, total int)        // so many of its steps lie behind, and so many there are in all
-	Step(loss float64, tokens int) // a step is done; tokens are the real ones it read
+	Step(loss float64, tokens int) // a step is done; tokens are the real ones it read; NaN: it has no loss
 	Note(text string)              // something worth a line
 	End(err error)                 // the item ended
 }
@@ -88,6 +89,9 @@ func (m *meter) rate() (perSecond float64, left time.Duration) {
 // status is the figures of the item: "loss 0.1234, 1034 tokens/s".
 func (m *meter) status() string {
 	speed, _ := m.rate()
+	if math.IsNaN(m.loss) {
+		return fmt.Sprintf("%.0f tokens/s", speed)
+	}
 	return fmt.Sprintf("loss %.4f, %.0f tokens/s", m.loss, speed)
 }
 

@@ -70,7 +70,10 @@ func voters(base *models.Folder, discarded string) ([]voter, error) {
 		case exists(filepath.Join(path, head)):
 			v.weights, err = safetensors.Load(filepath.Join(path, head))
 		default:
-			v.weights, v.sites, err = loadAdapter(path, base.Architecture)
+			var a *adapters.Adapter
+			if a, v.sites, err = loadAdapter(path, base.Architecture); err == nil {
+				v.weights = a.Tensors
+			}
 		}
 		if err != nil {
 			return nil, fault.Input(fmt.Errorf("reading the retraining's heads: %w", err))

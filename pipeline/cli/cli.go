@@ -68,7 +68,7 @@ personas with LoRA, and say which predicts the next utterance better.`,
 		verbs []*cobra.Command
 	}{
 		{"Experiments:", []*cobra.Command{p.demo(), p.run(), p.plan(), p.unit(), p.status(), p.report(), p.verify(), p.linear()}},
-		{"Models and data:", []*cobra.Command{p.tune(), p.logits(), p.grad(), p.data(), p.tokenize(), p.model()}},
+		{"Models and data:", []*cobra.Command{p.tune(), p.predict(), p.evaluate(), p.logits(), p.grad(), p.data(), p.tokenize(), p.model()}},
 		{"This program:", []*cobra.Command{p.doctor(), p.bench()}},
 	}
 	for _, g := range groups {

@@ -26,6 +26,7 @@ type Spec struct {
 	Architecture models.Architecture
 	Sites        []adapters.Site // where LoRA sits; none: no adapter
 	Dropout      models.Dropout
+	Mixed        bool // the sites' and the head's weights come as stacks of adapters (see [adapters.Mix])
 	LoRADropout  float64
 	Trains       Weights // the weights whose gradients are wanted; none: an engine that scores
 	Threads      int     // 0: all cores
@@ -78,8 +79,13 @@ func (s Spec) graph() (*onnx.Model, []autodiff.Gradient, error) {
 
 func (s Spec) forward() (*onnx.Model, error) {
 	graph, err := s.Architecture.Forward(s.Dropout)
-	if err != nil || len(s.Sites) == 0 {
-		return graph, err
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Mixed:
+		return adapters.Mix(graph, s.Sites, s.Heads())
+	case len(s.Sites) == 0:
+		return graph, nil
 	}
 	return adapters.Insert(graph, s.Sites, s.LoRADropout)
 }

@@ -1,0 +1,74 @@
+package pipeline
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"metalora/adapters"
+	"metalora/models"
+)
+
+// loadAdapter reads a PEFT adapter and fits it to a model: its pairs to the linear layers, its head to the model's shapes.
+func loadAdapter(dir string, base models.Architecture) (*adapters.Adapter, []adapters.Site, error) {
+	a, err := adapters.Load(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	graph, err := base.Forward(models.Dropout{})
+	if err != nil {
+		return nil, nil, err
+	}
+	sites, err := a.Sites(adapters.Linears(graph))
+	if err != nil {
+		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
+	}
+	for _, p := range base.Parameters() {
+		if t, ok := a.Tensors[p.Name]; ok && !slices.Equal(t.Shape, p.Shape) {
+			return nil, nil, fmt.Errorf("loading adapter %s: tensor %s has shape %v, the base's is %v", dir, p.Name, t.Shape, p.Shape)
+		}
+	}
+	return a, sites, nil
+}
+
+// loadOwn reads an adapter for scoring with a base: with the whole head, its own or the base's. One that was trained on
+// another base is an error, even where all shapes fit: it would only look like an answer.
+func loadOwn(dir string, base *models.Folder) (adapters.Mixed, error) {
+	a, sites, err := loadAdapter(dir, base.Architecture)
+	if err != nil {
+		return adapters.Mixed{}, err
+	}
+	if err := sameBase(dir, a.Base, base.Dir); err != nil {
+		return adapters.Mixed{}, fmt.Errorf("loading adapter %s: %w", dir, err)
+	}
+	_, head := models.Split(base.Architecture, base.Tensors)
+	own := adapters.Mixed{Sites: sites, Tensors: merged(head, a.Tensors)}
+	if !models.HasHead(base.Architecture, own.Tensors) {
+		return own, fmt.Errorf("loading adapter %s: it brings no classification head (classifier.*) and %s has none; save it with its head (modules_to_save)", dir, base.Dir)
+	}
+	return own, nil
+}
+
+// sameBase tells whether an adapter's base, as its file names it, is the model. A name that leads to no folder here, as that
+// of a hub, is believed; a folder has to hold the model's weights.
+func sameBase(dir, named, model string) error {
+	for _, path := range []string{filepath.Join(dir, named), named} {
+		info, err := os.Stat(path)
+		if named == "" || err != nil || !info.IsDir() {
+			continue
+		}
+		if here, err := os.Stat(model); err != nil || os.SameFile(info, here) || models.IsONNX(model) {
+			return err
+		}
+		theirs, err := modelSum(path)
+		if err != nil {
+			continue // a folder of that name, but no model
+		}
+		if ours, err := modelSum(model); err != nil || ours == theirs {
+			return err
+		}
+		return fmt.Errorf("it was trained on %s, whose weights are not those of %s; name that model, or tune a new adapter on this one", path, model)
+	}
+	return nil
+}
