@@ -76,7 +76,7 @@ func (s *Study) turnsTable() Table {
 }
 
 func (s *Study) turnsFigure(adaptation string, series map[string]int) Figure {
-	c := chart.New("Learning curve, "+adaptation, "Mean over tasks of means over seeds, after the last epoch; band: ± 1 standard error over tasks. The last point has all turns.",
+	c := chart.New("Learning curve, "+adaptation, "Mean over tasks and seeds after the last epoch; band: ± 1 standard error over tasks. Last point: all turns.",
 		"training turns of the task", "accuracy on held-out turns (%)")
 	c.Y.Min, c.X.Min = 0, 0
 	for _, method := range distinct(s.Records, func(r Record) string { return r.Method }) {
