@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 
+	"metalora/disk"
 	"metalora/models/safetensors"
 )
 
@@ -20,7 +21,7 @@ func SaveONNX(path string, tensors safetensors.Tensors) error {
 	if len(data) > math.MaxInt32 {
 		return fmt.Errorf("writing %s: %d bytes are more than the 2 GB that its format can hold", path, len(data))
 	}
-	return safetensors.Replace(path, func(w io.Writer) error {
+	return disk.Replace(path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"metalora/disk"
 	"metalora/models/safetensors"
 )
 
@@ -82,7 +82,7 @@ func (a *Adapter) save(dir string) error {
 	if _, err := a.linears(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MkdirAll(dir); err != nil {
 		return err
 	}
 	tensors := safetensors.Tensors{}

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/models/safetensors"
+	"metalora/disk"
 )
 
 // maxConfig bounds an adapter_config.json; one that names a thousand layers has some 100 KB.
@@ -204,7 +204,7 @@ func (a *Adapter) writeConfig(path string) error {
 		"target_parameters": nil, "task_type": "SEQ_CLS", "trainable_token_indices": nil,
 		"use_bdlora": nil, "use_dora": false, "use_qalora": false, "use_rslora": l.RSLoRA,
 	}
-	return safetensors.Replace(path, func(w io.Writer) error {
+	return disk.Replace(path, func(w io.Writer) error {
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")

@@ -3,7 +3,6 @@ package eval
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"metalora/disk"
 )
 
 // WriteReport writes index.html, summary.txt, summary.json, summary.csv (the results) and a CSV file for each other table, and
@@ -36,18 +37,18 @@ func (s *Study) WriteReport(dir string) error {
 
 // publish writes a report's files and, last, its page.
 func publish(dir string, files map[string][]byte, html []byte) error {
-	if err := os.MkdirAll(filepath.Join(dir, "figures"), 0o777); err != nil {
+	if err := disk.MkdirAll(filepath.Join(dir, "figures")); err != nil {
 		return fmt.Errorf("making report %s: %w", dir, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := writeWhole(filepath.Join(dir, filepath.FromSlash(name)), files[name]); err != nil {
+		if err := disk.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), files[name]); err != nil {
 			return fmt.Errorf("writing report %s: %w", dir, err)
 		}
 	}
 	if err := clearStale(filepath.Join(dir, "figures"), files); err != nil {
 		return fmt.Errorf("clearing old figures of report %s: %w", dir, err)
 	}
-	if err := writeWhole(filepath.Join(dir, "index.html"), html); err != nil {
+	if err := disk.WriteFile(filepath.Join(dir, "index.html"), html); err != nil {
 		return fmt.Errorf("writing report %s: %w", dir, err)
 	}
 	return nil
@@ -124,25 +125,6 @@ func (s *Study) summaryJSON(tables []Table) ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// writeWhole writes a file beside its place, syncs it and renames it into place.
-func writeWhole(path string, data []byte) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(temp.Name())
-		}
-	}()
-	_, err = temp.Write(data)
-	err = errors.Join(err, temp.Chmod(0o644), temp.Sync(), temp.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
-}
-
 // clearStale removes drawings that an earlier report left and this one does not have.
 func clearStale(dir string, files map[string][]byte) error {
 	entries, err := os.ReadDir(dir)
@@ -153,7 +135,7 @@ func clearStale(dir string, files map[string][]byte) error {
 		_, ours := files["figures/"+e.Name()]
 		drawing := filepath.Ext(e.Name()) == ".png" || filepath.Ext(e.Name()) == ".svg"
 		if drawing && !ours && e.Type().IsRegular() {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			if err := disk.Remove(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"maps"
 	"os"
 
-	"metalora/models/safetensors"
+	"metalora/disk"
 )
 
 // Config has the fields of a config.json that decide what a model computes. Fields it does not know are kept as they
@@ -230,7 +230,7 @@ func (c Config) WriteFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return safetensors.Replace(path, func(w io.Writer) error {
+	return disk.Replace(path, func(w io.Writer) error {
 		var out bytes.Buffer
 		if err := json.Indent(&out, data, "", "  "); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"metalora/disk"
 	"metalora/models/exported"
 	"metalora/models/safetensors"
 	"metalora/onnx"
@@ -143,7 +144,7 @@ func (e *Export) save(dir string, t safetensors.Tensors, tokenizerDir string) er
 	if err := e.check(t); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MkdirAll(dir); err != nil {
 		return err
 	}
 	if err := e.model.Graph.WriteFile(filepath.Join(dir, graphFile)); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"metalora/disk"
 	"metalora/models/safetensors"
 )
 
@@ -30,7 +31,7 @@ func (c Config) save(dir string, t safetensors.Tensors, tokenizerDir string) err
 	if len(f.Unused) > 0 {
 		return fmt.Errorf("tensor %s is not one of the model's", f.Unused[0])
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MkdirAll(dir); err != nil {
 		return err
 	}
 	if err := describe(c, f.HasHead).WriteFile(filepath.Join(dir, "config.json")); err != nil {
@@ -86,7 +87,7 @@ func copyFile(to, from string) error {
 		return err
 	}
 	defer in.Close()
-	return safetensors.Replace(to, func(w io.Writer) error {
+	return disk.Replace(to, func(w io.Writer) error {
 		_, err := io.Copy(w, in)
 		return err
 	})

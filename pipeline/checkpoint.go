@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"metalora/disk"
 	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
@@ -25,23 +26,21 @@ const (
 	unfinishedSuffix  = ".tmp"
 )
 
-// checkpointShare is the most of a unit's time that its checkpoints may take: after each one training has the floor for so
-// long that the checkpoint was this share.
-const checkpointShare = 0.03
-
 // checkpoints are what a running unit keeps of itself, in its work folder.
 type checkpoints struct {
-	dir       string
-	unit      string
-	settings  Checkpoint
-	note      func(text string)
-	elsewhere func(differences string) error // told when a unit goes on in another environment
-	next      time.Time                      // when the next one is due
+	dir         string
+	unit        string
+	settings    Checkpoint
+	environment environment // what the unit's bits depend on here
+	note        func(text string)
+	elsewhere   func(differences string) error // told when a unit goes on in another environment
+	next        time.Time                      // when the next one is due
+	current     *writing                       // the one that is being written; nil: none
 }
 
 func newCheckpoints(c *Config, u *Unit, p Progress) *checkpoints {
 	return &checkpoints{
-		dir: filepath.Join(u.Work, checkpointsFolder), unit: u.ID, settings: c.Checkpoint, note: p.Note,
+		dir: filepath.Join(u.Work, checkpointsFolder), unit: u.ID, settings: c.Checkpoint, environment: here(), note: p.Note,
 		elsewhere: func(differences string) error { return u.note(attempt{Host: hostName(), Elsewhere: differences}) },
 		next:      time.Now().Add(c.Checkpoint.pause()),
 	}
@@ -61,61 +60,6 @@ type saved struct {
 
 // name orders checkpoints as they were made.
 func (s *saved) name() string { return fmt.Sprintf("step-%08d-epochs-%05d", s.Run.Done, s.Run.Ended) }
-
-// write makes a checkpoint durable, checks it as it came to lie on disk, and removes the oldest beyond those to keep.
-func (c *checkpoints) write(s *saved) error {
-	began := time.Now()
-	target := filepath.Join(c.dir, s.name())
-	if _, err := os.Stat(target); err == nil {
-		return nil // the one that the session began with
-	}
-	if err := c.writeNew(s, target); err != nil {
-		return fmt.Errorf("writing the checkpoint %s: %w", target, err)
-	}
-	names, err := c.list()
-	if err != nil {
-		return err
-	}
-	for _, old := range names[min(len(names), c.settings.Keep):] {
-		if err := os.RemoveAll(filepath.Join(c.dir, old)); err != nil {
-			return fmt.Errorf("removing an old checkpoint: %w", err)
-		}
-	}
-	took := time.Since(began)
-	c.next = time.Now().Add(max(c.settings.pause(), time.Duration(float64(took)/checkpointShare)))
-	return nil
-}
-
-// writeNew writes beside the target, names it last, and reads it back.
-func (c *checkpoints) writeNew(s *saved, target string) error {
-	temporary := target + unfinishedSuffix
-	if err := errors.Join(os.RemoveAll(temporary), os.MkdirAll(temporary, 0o777)); err != nil {
-		return err
-	}
-	err := safetensors.Save(filepath.Join(temporary, tensorsFile), s.tensors, nil)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(temporary, MetricsFile), s.metrics, 0o666)
-	}
-	if err == nil {
-		err = writeJSON(filepath.Join(temporary, stateFile), s)
-	}
-	if err == nil {
-		err = writeManifest(temporary, here())
-	}
-	if err == nil {
-		err = syncTree(temporary)
-	}
-	if err == nil {
-		err = os.Rename(temporary, target)
-	}
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(temporary))
-	}
-	if err := errors.Join(safetensors.SyncDir(c.dir), safetensors.SyncDir(filepath.Dir(c.dir))); err != nil {
-		return err
-	}
-	return wrong(target)
-}
 
 // wrong is the error that a folder is not as its manifest says; it names each file.
 func wrong(dir string) error {
@@ -151,6 +95,18 @@ func (c *checkpoints) list() ([]string, error) {
 	return names, nil
 }
 
+// clear removes what a process left that ended while it wrote or removed a checkpoint.
+func (c *checkpoints) clear() error {
+	left, err := filepath.Glob(filepath.Join(c.dir, "step-*"+unfinishedSuffix))
+	for _, dir := range left {
+		err = errors.Join(err, disk.RemoveAll(dir))
+	}
+	if err != nil {
+		return fmt.Errorf("removing an unfinished checkpoint: %w", err)
+	}
+	return nil
+}
+
 // newest reads the newest checkpoint that is as it was written; nil where there is none. Damaged ones are named and set
 // aside.
 func (c *checkpoints) newest() (*saved, error) {
@@ -158,11 +114,14 @@ func (c *checkpoints) newest() (*saved, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.clear(); err != nil {
+		return nil, err
+	}
 	for _, name := range names {
 		dir := filepath.Join(c.dir, name)
 		if err := wrong(dir); err != nil {
 			c.note("a damaged checkpoint is passed over: " + err.Error())
-			if err := os.Rename(dir, dir+damagedSuffix); err != nil {
+			if err := errors.Join(disk.RemoveAll(dir+damagedSuffix), disk.Rename(dir, dir+damagedSuffix)); err != nil {
 				return nil, fmt.Errorf("setting a damaged checkpoint aside: %w", err)
 			}
 			continue
@@ -214,7 +173,7 @@ func (c *checkpoints) sameEnvironment(dir string) error {
 	if err != nil {
 		return err
 	}
-	differences := m.Environment.differences(here())
+	differences := m.Environment.differences(c.environment)
 	if differences == "" {
 		return nil
 	}

@@ -174,6 +174,7 @@ type ReportPlan struct {
 // Checkpoint says how a unit under way keeps what it has. It changes no result.
 type Checkpoint struct {
 	Minutes   float64 `yaml:"minutes"`   // between two; more where they would take over 3 % of the time
+	Steps     int     `yaml:"steps"`     // instead: one after every so many steps, whatever that costs; 0: by the clock
 	Keep      int     `yaml:"keep"`      // how many of the newest
 	Elsewhere bool    `yaml:"elsewhere"` // go on from one of another kind of CPU or build of the engine; the report says so
 }

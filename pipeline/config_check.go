@@ -20,6 +20,7 @@ func (c *Config) generalRules() []config.Rule {
 		config.Distinct("seeds", c.Seeds),
 		config.AtLeast("threads", c.Threads, 0),
 		config.AtLeast("checkpoint.minutes", c.Checkpoint.Minutes, 0),
+		config.AtLeast("checkpoint.steps", c.Checkpoint.Steps, 0),
 		config.AtLeast("checkpoint.keep", c.Checkpoint.Keep, 2), // the one before stays while the newest may prove damaged
 	}
 	for _, seed := range c.Seeds {

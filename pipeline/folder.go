@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"metalora/models/safetensors"
+	"metalora/disk"
 	"metalora/pipeline/fault"
 )
 
@@ -80,7 +79,7 @@ func (e *Experiment) Unit(id string) *Unit {
 // prepare makes the folder and writes the configuration into it, where it is not there already.
 func (e *Experiment) prepare() error {
 	for _, name := range []string{unitsFolder, workFolder} {
-		if err := os.MkdirAll(filepath.Join(e.Dir, name), 0o777); err != nil {
+		if err := disk.MkdirAll(filepath.Join(e.Dir, name)); err != nil {
 			return fmt.Errorf("making the run's folder: %w", err)
 		}
 	}
@@ -92,10 +91,7 @@ func (e *Experiment) prepare() error {
 	if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, now.Bytes()) {
 		return nil
 	}
-	return safetensors.Replace(path, func(w io.Writer) error {
-		_, err := w.Write(now.Bytes())
-		return err
-	})
+	return disk.WriteFile(path, now.Bytes())
 }
 
 // State is how far a unit is.
@@ -176,7 +172,7 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o666)
+	return disk.WriteFile(path, append(data, '\n'))
 }
 
 // finished lists the IDs of the finished units in the folder, whichever configuration they are of.

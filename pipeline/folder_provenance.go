@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"metalora/disk"
 )
 
 // Provenance is where, when and by what a unit was computed. No comparison of results reads it.
@@ -58,22 +61,25 @@ type attempt struct {
 	Elsewhere string `json:"elsewhere,omitempty"` // no attempt: one went on from a checkpoint of another environment
 }
 
-// note appends a line to the unit's list of attempts.
+// note adds a line to the unit's list of attempts. The list is written anew each time, so that no line is cut off.
 func (u *Unit) note(a attempt) error {
+	path := filepath.Join(u.Work, attemptsFile)
 	line, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("noting an attempt: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(u.Work, attemptsFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
-	if err != nil {
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("noting an attempt: %w", err)
 	}
-	_, err = file.Write(append(line, '\n'))
-	return errors.Join(err, file.Close())
+	if err := disk.WriteFile(path, slices.Concat(before, line, []byte("\n"))); err != nil {
+		return fmt.Errorf("noting an attempt: %w", err)
+	}
+	return nil
 }
 
 // attempts sums up the list: how often the unit was begun, and the seconds of the attempts that ended in order. A line
-// that a crash cut off does not count.
+// that cannot be read does not count.
 func (u *Unit) attempts() (begun int, seconds float64, elsewhere []string) {
 	data, err := os.ReadFile(filepath.Join(u.Work, attemptsFile))
 	if err != nil {

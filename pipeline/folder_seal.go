@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"metalora/models/safetensors"
+	"metalora/disk"
 )
 
 // hostName tells machines apart in names of temporary folders.
@@ -31,7 +31,7 @@ func hostName() string {
 func (u *Unit) makeTemporary() (string, error) {
 	// The random part only makes a name, so chance need not repeat.
 	dir := fmt.Sprintf("%s.tmp-%s-%d-%08x", u.Work, hostName(), os.Getpid(), rand.Uint32())
-	if err := os.Mkdir(dir, 0o777); err != nil {
+	if err := disk.Mkdir(dir); err != nil {
 		return "", fmt.Errorf("making the unit's folder: %w", err)
 	}
 	return dir, nil
@@ -54,7 +54,7 @@ func (u *Unit) removeLeftovers() error {
 		info, err := entry.Info()
 		ours := strings.HasPrefix(entry.Name(), u.ID+".tmp-"+hostName()+"-")
 		if ours || err == nil && time.Since(info.ModTime()) > abandoned {
-			if err := os.RemoveAll(filepath.Join(filepath.Dir(u.Work), entry.Name())); err != nil {
+			if err := disk.RemoveAll(filepath.Join(filepath.Dir(u.Work), entry.Name())); err != nil {
 				return fmt.Errorf("removing a leftover: %w", err)
 			}
 		}
@@ -88,31 +88,14 @@ func (u *Unit) seal(temporary string) error {
 	if err := writeManifest(temporary, nil); err != nil {
 		return err
 	}
-	if err := syncTree(temporary); err != nil {
+	if err := disk.SyncTree(temporary); err != nil {
 		return fmt.Errorf("writing the unit to disk: %w", err)
 	}
-	if err := os.Rename(temporary, u.Dir); err != nil {
+	if err := disk.Rename(temporary, u.Dir); err != nil {
 		if _, there := os.Stat(u.Dir); there == nil {
-			return os.RemoveAll(temporary)
+			return disk.RemoveAll(temporary)
 		}
 		return fmt.Errorf("naming the finished unit: %w", err)
 	}
-	return errors.Join(safetensors.SyncDir(filepath.Dir(u.Dir)), safetensors.SyncDir(filepath.Dir(u.Work)))
-}
-
-// syncTree makes every file and folder below dir durable.
-func syncTree(dir string) error {
-	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			return safetensors.SyncDir(path)
-		}
-		file, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(file.Sync(), file.Close())
-	})
+	return errors.Join(disk.SyncDir(filepath.Dir(u.Dir)), disk.SyncDir(filepath.Dir(u.Work)))
 }

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"metalora/disk"
 )
 
 // manifestFile lists the other files of a finished unit or of a checkpoint.
@@ -74,7 +76,7 @@ func writeManifest(dir string, e environment) error {
 	if err != nil {
 		return fmt.Errorf("writing the manifest of %s: %w", dir, err)
 	}
-	return os.WriteFile(filepath.Join(dir, manifestFile), data, 0o666)
+	return disk.WriteFile(filepath.Join(dir, manifestFile), data)
 }
 
 // readManifest reads a manifest and checks it against its own sum. It must be, byte for byte, what encode writes.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"metalora/disk"
 	"metalora/eval"
 	"metalora/pipeline/train"
 )
@@ -51,7 +52,7 @@ func (r *Result) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("writing results: %w", err)
 	}
-	return os.WriteFile(filepath.Join(dir, ResultsFile), append(data, '\n'), 0o644)
+	return disk.WriteFile(filepath.Join(dir, ResultsFile), append(data, '\n'))
 }
 
 // readResult reads a finished unit's results.
@@ -70,16 +71,18 @@ func readResult(dir string) (*Result, error) {
 
 // metrics writes metrics.jsonl, one line a step and one an epoch.
 type metrics struct {
-	file *os.File
+	path string
+	file disk.File
 	out  *bufio.Writer
 }
 
 func newMetrics(dir string) (*metrics, error) {
-	file, err := os.Create(filepath.Join(dir, MetricsFile))
+	path := filepath.Join(dir, MetricsFile)
+	file, err := disk.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("writing metrics: %w", err)
 	}
-	return &metrics{file, bufio.NewWriter(file)}, nil
+	return &metrics{path, file, bufio.NewWriter(file)}, nil
 }
 
 func (m *metrics) add(line any) error {
@@ -96,7 +99,7 @@ func (m *metrics) sofar() ([]byte, error) {
 	if err := m.out.Flush(); err != nil {
 		return nil, fmt.Errorf("writing metrics: %w", err)
 	}
-	data, err := os.ReadFile(m.file.Name())
+	data, err := os.ReadFile(m.path)
 	if err != nil {
 		return nil, fmt.Errorf("reading metrics back: %w", err)
 	}

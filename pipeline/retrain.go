@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"metalora/adapters"
+	"metalora/disk"
 	"metalora/eval"
 	"metalora/models"
 	"metalora/models/safetensors"
@@ -229,7 +229,7 @@ func (r *retraining) rescue(cause error) error {
 }
 
 func saveTensors(path string, t safetensors.Tensors) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := disk.MkdirAll(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return safetensors.Save(path, t, map[string]string{"format": "pt"})

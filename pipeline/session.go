@@ -71,6 +71,9 @@ func newSession(s settings, result *Result, dir string, p Progress) (*session, e
 	}
 	t.plan(s)
 	t.count(s)
+	if c := t.checkpoints; c != nil {
+		t.run.BeforeMove = c.unread
+	}
 	if err := t.resume(); err != nil {
 		t.close()
 		return nil, err
@@ -241,8 +244,12 @@ func meanOverTasks(scores [][]eval.TurnScore) eval.Metrics {
 	return mean
 }
 
-// close ends the engines; the weights stay.
+// close waits for a checkpoint that is being written and ends the engines; the weights stay.
 func (t *session) close() error {
+	var err error
+	if t.checkpoints != nil {
+		err = t.checkpoints.settle(true)
+	}
 	for i := len(t.closers) - 1; i >= 0; i-- {
 		t.closers[i]()
 	}
@@ -250,7 +257,7 @@ func (t *session) close() error {
 	if t.metrics != nil {
 		m := t.metrics
 		t.metrics = nil
-		return m.close()
+		err = errors.Join(err, m.close())
 	}
-	return nil
+	return err
 }

@@ -1,11 +1,11 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
 	"strings"
-	"time"
 
 	"metalora/models/safetensors"
 )
@@ -13,10 +13,16 @@ import (
 // keptPrefix stands before the names of kept weights among a checkpoint's tensors: "kept/SET/NAME".
 const keptPrefix = "kept/"
 
-// checkpoint writes one if it is due or asked for.
+// checkpoint begins to write one if it is due; asked for one now, it returns when that is durable.
 func (t *session) checkpoint(now bool) error {
 	c := t.checkpoints
-	if c == nil || t.run.Done == 0 || !now && time.Now().Before(c.next) {
+	if c == nil {
+		return nil
+	}
+	if err := c.settle(now); err != nil {
+		return err
+	}
+	if t.run.Done == 0 || !now && !c.due(t.run.Done) {
 		return nil
 	}
 	lines, err := t.metrics.sofar()
@@ -30,7 +36,10 @@ func (t *session) checkpoint(now bool) error {
 			s.tensors[fmt.Sprint(keptPrefix, i, "/", name)] = x
 		}
 	}
-	return c.write(s)
+	if err := errors.Join(c.settle(true), c.begin(s)); err != nil || !now {
+		return err
+	}
+	return c.settle(true)
 }
 
 // resume takes up the newest checkpoint, if there is one.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"metalora/disk"
 	"metalora/pipeline/fault"
 )
 
@@ -105,7 +106,7 @@ func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progre
 	if err := e.prepare(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(u.Work, 0o777); err != nil {
+	if err := disk.MkdirAll(u.Work); err != nil {
 		return fmt.Errorf("making the unit's work folder: %w", err)
 	}
 	held, err := acquire(filepath.Join(u.Work, lockFile))
@@ -117,7 +118,7 @@ func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progre
 		return fmt.Errorf("releasing the lock of %q: %w", u.Label, err)
 	}
 	if _, there := os.Stat(u.Dir); err == nil && there == nil {
-		return os.RemoveAll(u.Work)
+		return disk.RemoveAll(u.Work)
 	}
 	return err
 }
@@ -145,7 +146,7 @@ func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Prog
 	if err == nil {
 		return nil
 	}
-	removed := os.RemoveAll(dir)
+	removed := disk.RemoveAll(dir)
 	noted := u.note(attempt{Begun: started, Host: hostName(), Seconds: time.Since(started).Seconds()})
 	if errors.Is(err, fault.Stopped) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return fmt.Errorf("%w: %q was under way and %s; finished units are kept", fault.Stopped, u.Label, u.nextStart())
@@ -181,11 +182,7 @@ func (e *Experiment) finish(ex Executor, u *Unit, dir string, started time.Time)
 
 // clearFailure forgets why the unit failed last.
 func (u *Unit) clearFailure() error {
-	err := os.Remove(filepath.Join(u.Work, failureFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
+	return disk.Remove(filepath.Join(u.Work, failureFile))
 }
 
 // Pending lists the units that [Experiment.Run] would execute.

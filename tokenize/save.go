@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"metalora/disk"
 )
 
 // WriteFiles writes vocab.json, merges.txt, special_tokens_map.json and tokenizer_config.json into a folder, which is
@@ -18,7 +19,7 @@ func (v *Vocabulary) WriteFiles(dir string) error {
 	if _, err := New(v); err != nil {
 		return fmt.Errorf("writing tokenizer %s: %w", dir, err)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MkdirAll(dir); err != nil {
 		return fmt.Errorf("writing tokenizer: %w", err)
 	}
 	for _, file := range []struct {
@@ -30,7 +31,7 @@ func (v *Vocabulary) WriteFiles(dir string) error {
 		{specialFile, v.specialJSON(nil)},
 		{configFile, v.specialJSON(map[string]any{"add_prefix_space": false, "errors": "replace", "model_max_length": 512, "tokenizer_class": "RobertaTokenizer"})},
 	} {
-		if err := writeFile(filepath.Join(dir, file.name), file.data); err != nil {
+		if err := disk.WriteFile(filepath.Join(dir, file.name), file.data); err != nil {
 			return fmt.Errorf("writing tokenizer: %w", err)
 		}
 	}
@@ -79,26 +80,4 @@ func encodeJSON(value any) []byte {
 		return nil
 	}
 	return bytes.TrimRight(out.Bytes(), "\n")
-}
-
-// writeFile writes beside and renames, so that a file is there whole or not at all.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // finds nothing once it is renamed
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

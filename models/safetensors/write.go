@@ -8,27 +8,35 @@ import (
 	"io"
 	"math"
 	"unicode/utf8"
+
+	"metalora/disk"
 )
 
 // Save writes tensors as F32, sorted by name, so that equal tensors make equal files. The file appears at path whole
-// or not at all (see [Replace]).
+// or not at all (see [disk.Replace]).
 func Save(path string, t Tensors, metadata map[string]string) error {
-	header, err := encodeHeader(t, metadata)
-	if err != nil {
+	if _, err := encodeHeader(t, metadata); err != nil { // before there is a file
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return Replace(path, func(w io.Writer) error {
-		if _, err := w.Write(header); err != nil {
+	return disk.Replace(path, func(w io.Writer) error { return Write(w, t, metadata) })
+}
+
+// Write is [Save] to a stream.
+func Write(w io.Writer, t Tensors, metadata map[string]string) error {
+	header, err := encodeHeader(t, metadata)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(header); err != nil {
+		return err
+	}
+	piece := make([]byte, 0, 1<<20)
+	for _, name := range t.Names() {
+		if err := writeFloats(w, t[name].Data, piece); err != nil {
 			return err
 		}
-		piece := make([]byte, 0, 1<<20)
-		for _, name := range t.Names() {
-			if err := writeFloats(w, t[name].Data, piece); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func writeFloats(w io.Writer, data []float32, piece []byte) error {

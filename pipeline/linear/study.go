@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
 
-	"metalora/models/safetensors"
+	"metalora/disk"
 	"metalora/pipeline/fault"
 )
 
@@ -126,13 +125,10 @@ func (c *Config) place(dir string) error {
 	default:
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(dir, partsFolder), 0o777); err != nil {
+	if err := disk.MkdirAll(filepath.Join(dir, partsFolder)); err != nil {
 		return fmt.Errorf("the linear study: %w", err)
 	}
-	return safetensors.Replace(path, func(w io.Writer) error {
-		_, err := w.Write(now.Bytes())
-		return err
-	})
+	return disk.WriteFile(path, now.Bytes())
 }
 
 func partPath(dir, name string) string { return filepath.Join(dir, partsFolder, name+".json") }
@@ -158,8 +154,5 @@ func writePart(dir, name string, r *Results) error {
 	if err != nil {
 		return fmt.Errorf("keeping part %s: %w", name, err)
 	}
-	return safetensors.Replace(partPath(dir, name), func(w io.Writer) error {
-		_, err := w.Write(append(data, '\n'))
-		return err
-	})
+	return disk.WriteFile(partPath(dir, name), append(data, '\n'))
 }

@@ -33,6 +33,7 @@ type Run struct {
 	Done  int // steps that lie behind; [Run.Do] goes on from there
 	Ended int // epochs whose end has been dealt with
 
+	BeforeMove func()                // called before a step moves weights or moments; may be nil
 	AfterStep  func(Result) error    // may be nil
 	AfterEpoch func(epoch int) error // may be nil
 }
@@ -103,6 +104,7 @@ func (r *Run) step(ctx context.Context, i int, step Step) (Result, error) {
 	result := Result{Step: i, Epoch: step.Epoch, Task: step.Task, Rate: r.Schedule.Rate(i)}
 	params := r.params(r.Trained, r.Sets(step.Task))
 	if r.Inner != nil {
+		r.beforeMove()
 		if err := r.inner(ctx, step, params, &result); err != nil {
 			return result, err
 		}
@@ -127,8 +129,15 @@ func (r *Run) Update(i int) (norm float64, err error) {
 	if norm, err = r.norm(i, step, params); err != nil {
 		return 0, err
 	}
+	r.beforeMove()
 	r.AdamW.Step(params, r.Schedule.Rate(i))
 	return norm, nil
+}
+
+func (r *Run) beforeMove() {
+	if r.BeforeMove != nil {
+		r.BeforeMove()
+	}
 }
 
 // batch is turns whose gradients add up, the step they belong to, and the name of their stream of dropout masks.
