@@ -31,7 +31,7 @@ type checkpoints struct {
 	dir         string
 	unit        string
 	settings    Checkpoint
-	environment environment // what the unit's bits depend on here
+	environment environment // what the unit's bits depend on here; known once the engine has started
 	note        func(text string)
 	elsewhere   func(differences string) error // told when a unit goes on in another environment
 	next        time.Time                      // when the next one is due
@@ -40,7 +40,7 @@ type checkpoints struct {
 
 func newCheckpoints(c *Config, u *Unit, p Progress) *checkpoints {
 	return &checkpoints{
-		dir: filepath.Join(u.Work, checkpointsFolder), unit: u.ID, settings: c.Checkpoint, environment: here(), note: p.Note,
+		dir: filepath.Join(u.Work, checkpointsFolder), unit: u.ID, settings: c.Checkpoint, note: p.Note,
 		elsewhere: func(differences string) error { return u.note(attempt{Host: hostName(), Elsewhere: differences}) },
 		next:      time.Now().Add(c.Checkpoint.pause()),
 	}
@@ -97,9 +97,14 @@ func (c *checkpoints) list() ([]string, error) {
 
 // clear removes what a process left that ended while it wrote or removed a checkpoint.
 func (c *checkpoints) clear() error {
-	left, err := filepath.Glob(filepath.Join(c.dir, "step-*"+unfinishedSuffix))
-	for _, dir := range left {
-		err = errors.Join(err, disk.RemoveAll(dir))
+	entries, err := os.ReadDir(c.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), unfinishedSuffix) {
+			err = errors.Join(err, disk.RemoveAll(filepath.Join(c.dir, entry.Name())))
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("removing an unfinished checkpoint: %w", err)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"metalora/onnx/ort"
+	"metalora/pipeline/train"
 )
 
 // environment is what the bits of a training depend on besides its settings, by name.
@@ -30,6 +31,16 @@ var here = sync.OnceValue(func() environment {
 		"library":     librarySum(),
 	}
 })
+
+// with adds the graphs that a run computes its gradients with.
+func (e environment) with(r *train.Run) environment {
+	e = maps.Clone(e)
+	e["graph"] = r.Engine.Sum()
+	if r.Inner != nil && r.Inner.Engine != r.Engine {
+		e["inner graph"] = r.Inner.Engine.Sum()
+	}
+	return e
+}
 
 // cpuFeatures are those that the engine's kernels are chosen by.
 func cpuFeatures() []string {

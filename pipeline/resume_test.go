@@ -166,6 +166,11 @@ func TestDamagedCheckpoint(t *testing.T) {
 		t.Fatalf("checkpoints %q, %v", names, err)
 	}
 	newest := filepath.Join(c.dir, names[0])
+	m, err := readManifest(newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.environment = m.Environment
 	for _, name := range []string{tensorsFile, stateFile, MetricsFile, manifestFile} {
 		for at := 0.0; at < 1; at += 0.0499 {
 			p.notes = nil
@@ -244,8 +249,17 @@ func TestElsewhere(t *testing.T) {
 	if err != nil || len(names) != 1 {
 		t.Fatalf("checkpoints %q, %v", names, err)
 	}
-	other := environment{"cpu": "another", "system": here()["system"], "onnxruntime": here()["onnxruntime"], "library": here()["library"]}
-	if err := writeManifest(filepath.Join(c.dir, names[0]), other); err != nil {
+	m, err := readManifest(filepath.Join(c.dir, names[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"cpu", "system", "onnxruntime", "library", "graph"} {
+		if m.Environment[key] == "" {
+			t.Errorf("the checkpoint does not say %s: %v", key, m.Environment)
+		}
+	}
+	m.Environment["cpu"] = "another"
+	if err := writeManifest(filepath.Join(c.dir, names[0]), m.Environment); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.RunUnit(t.Context(), ex, u, Quiet{}); fault.Code(err) != fault.CodeUsage || !strings.Contains(err.Error(), `cpu was "another"`) {

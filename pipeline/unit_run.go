@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"metalora/disk"
@@ -89,8 +92,11 @@ func needsBroken(u *Unit, broken map[string]bool) bool {
 // RunUnit executes one unit, unless it is done. A unit that it needs has to be done before.
 func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progress) error {
 	state, err := e.State(u)
-	if err != nil || state == Done {
+	if err != nil {
 		return err
+	}
+	if state == Done {
+		return u.clear()
 	}
 	for i, dir := range u.NeedDirs {
 		if err := checkResults(filepath.Join(dir, ResultsFile)); err != nil {
@@ -154,6 +160,27 @@ func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Prog
 	failure := Failure{Error: err.Error(), Code: fault.Code(err), Host: hostName(), Time: started.UTC().Format(time.RFC3339)}
 	written := writeJSON(filepath.Join(u.Work, failureFile), failure)
 	return fmt.Errorf("running %q: %w", u.Label, errors.Join(err, removed, noted, written))
+}
+
+// clear removes what a process left of a finished unit that ended before it had cleared up itself. Who is at it is left alone.
+func (u *Unit) clear() error {
+	entries, err := os.ReadDir(filepath.Dir(u.Work))
+	ours := func(entry fs.DirEntry) bool { return strings.HasPrefix(entry.Name(), u.ID) }
+	if err != nil || !slices.ContainsFunc(entries, ours) {
+		return nil // what cannot be looked at does not matter: the unit is done
+	}
+	if err := disk.MkdirAll(u.Work); err != nil {
+		return fmt.Errorf("clearing up after a finished unit: %w", err)
+	}
+	held, err := acquire(filepath.Join(u.Work, lockFile))
+	var locked lockedError
+	if errors.As(err, &locked) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(u.removeLeftovers(), held.release(), disk.RemoveAll(u.Work))
 }
 
 // nextStart says where the unit would begin now.

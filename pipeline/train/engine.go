@@ -41,6 +41,7 @@ type Engine struct {
 	gradients []autodiff.Gradient
 	masks     []*mask
 	chunk     int                    // about how many tokens a run takes
+	sum       string                 // see Sum
 	weights   []string               // inputs that are weights
 	segments  bool                   // token_type_ids is an input
 	dense     map[string]*ort.Tensor // gradient outputs of fixed shape, by output name
@@ -53,6 +54,9 @@ func NewEngine(spec Spec) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{graph: graph, gradients: gradients, chunk: chunkSize(graph), dense: map[string]*ort.Tensor{}}
+	if e.sum, err = identify(graph, e.chunk); err != nil {
+		return nil, fmt.Errorf("opening the graph: %w", err)
+	}
 	e.session, err = ort.OpenModel(graph, ort.Options{Threads: spec.Threads, ProfilePrefix: spec.Profile})
 	if err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
