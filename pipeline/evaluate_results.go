@@ -8,15 +8,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"metalora/disk"
 	"metalora/eval"
-	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
 )
 
@@ -82,10 +81,7 @@ func (r *resultsFile) take(asked []Evaluation) (pending []Evaluation, err error)
 			kept = append(kept, x)
 		}
 	}
-	return pending, safetensors.Replace(r.path, func(w io.Writer) error {
-		_, err := w.Write(append(r.heading(), bytes.Join(r.lines(kept), nil)...))
-		return err
-	})
+	return pending, disk.WriteFile(r.path, append(r.heading(), bytes.Join(r.lines(kept), nil)...))
 }
 
 // changed tells whether a result is of an adapter that is to be evaluated again.
