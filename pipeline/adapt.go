@@ -52,7 +52,7 @@ func (e *executor) runAdapt(ctx context.Context, u *Unit, dir string, p Progress
 	if err != nil {
 		return err
 	}
-	return errors.Join(a.save(filepath.Join(dir, "adapter"), "../../"+u.Needs[from]+"/model", own), result.write(dir))
+	return errors.Join(a.save(filepath.Join(dir, "adapter"), "../../"+u.Needs[from]+"/model", own, result), result.write(dir))
 }
 
 // chooseBase picks among the retrainings that differ in their learning rate the one that was best on held-out turns of
@@ -85,12 +85,13 @@ func (e *executor) testTask(u *Unit) (convai2.Task, error) {
 
 // adaptation fits a fresh adapter or head to one task.
 type adaptation struct {
-	config *Config
-	base   *models.Folder
-	family string
-	seed   uint64
-	lora   adapters.LoRA       // set by train where the family has one
-	moved  safetensors.Tensors // set by train in full fine-tuning: the base's weights, moved
+	config  *Config
+	base    *models.Folder
+	family  string
+	seed    uint64
+	licence string              // of the data, where the user says it
+	lora    adapters.LoRA       // set by train where the family has one
+	moved   safetensors.Tensors // set by train in full fine-tuning: the base's weights, moved
 
 	checkpoints *checkpoints // nil: none are written
 }
@@ -145,9 +146,9 @@ func (a *adaptation) settings(task train.Task) (settings, error) {
 		}}, nil
 }
 
-// save writes a PEFT folder that names its base, or for a head alone its tensors. Full fine-tuning leaves scores alone: a
+// save writes a PEFT folder that names its base, with a model card, or for a head alone its tensors. Full fine-tuning leaves scores alone: a
 // copy of the whole model for every task, seed and method would be a hundred times the rest of the run.
-func (a *adaptation) save(dir, base string, own safetensors.Tensors) error {
+func (a *adaptation) save(dir, base string, own safetensors.Tensors, r *Result) error {
 	if a.family == "full" {
 		return nil
 	}
@@ -158,5 +159,5 @@ func (a *adaptation) save(dir, base string, own safetensors.Tensors) error {
 	if err := adapter.Save(dir); err != nil {
 		return fmt.Errorf("saving the adapter: %w", err)
 	}
-	return nil
+	return a.card(base, r).write(dir)
 }

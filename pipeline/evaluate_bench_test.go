@@ -47,7 +47,7 @@ func BenchmarkEvaluate(b *testing.B) {
 	b.ReportMetric(float64(hundred)/(1<<20), "MB-at-100")
 }
 
-// benchBase is a model of 128 wide and 4 layers with the dialogues and the tokenizer of the small one.
+// benchBase is a model of 64 wide and 2 layers with the dialogues and the tokenizer of the small one.
 func benchBase(b *testing.B) (base, data string) {
 	b.Helper()
 	base, data, err := writeSmallBase(b.TempDir())
@@ -55,8 +55,8 @@ func benchBase(b *testing.B) (base, data string) {
 		b.Fatal(err)
 	}
 	c := models.DefaultConfig()
-	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads = 320, 128, 4, 4
-	c.IntermediateSize, c.MaxPositionEmbeddings, c.TypeVocabSize = 512, 260, 1
+	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads = 320, 64, 2, 4
+	c.IntermediateSize, c.MaxPositionEmbeddings, c.TypeVocabSize = 256, 260, 1
 	if err := c.Save(base, models.Initialise(c, rng.New(1, "base")), ""); err != nil {
 		b.Fatal(err)
 	}

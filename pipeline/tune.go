@@ -20,6 +20,7 @@ type TuneOptions struct {
 	Data       string   // a dialogue file
 	Personas   string   // a persona map; "": dialogues with equal persona sentences are one persona's
 	Persona    int      // the persona's rank in the file, from 1; 0: all dialogues of the file together
+	Licence    string   // of the data, for the model card, as the hub writes it: cc-by-4.0; "": not known
 	AdapterOut string   // where the adapter goes; "": it is measured and thrown away
 	Sets       []string // overrides, as for an experiment: adapt.*, data.*, tasks.test.held_out, model.*, seeds
 }
@@ -175,7 +176,7 @@ func (e *executor) tune(ctx context.Context, base *models.Folder, task convai2.T
 		if err := os.MkdirAll(o.AdapterOut, 0o777); err != nil {
 			return nil, fmt.Errorf("writing the adapter: %w", err)
 		}
-		if err := a.saveTuned(o, own); err != nil {
+		if err := a.saveTuned(o, own, r); err != nil {
 			return nil, err
 		}
 	}
@@ -184,9 +185,10 @@ func (e *executor) tune(ctx context.Context, base *models.Folder, task convai2.T
 }
 
 // saveTuned writes the adapter, or after full fine-tuning the whole model with its tokenizer.
-func (a *adaptation) saveTuned(o TuneOptions, own safetensors.Tensors) error {
+func (a *adaptation) saveTuned(o TuneOptions, own safetensors.Tensors, r *Result) error {
 	if a.moved == nil {
-		return a.save(o.AdapterOut, o.Model, own)
+		a.licence = o.Licence
+		return a.save(o.AdapterOut, o.Model, own, r)
 	}
 	tokenizer, err := hub.Locate(a.config.Model.Tokenizer)
 	if err == nil {

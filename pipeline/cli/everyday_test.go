@@ -58,6 +58,10 @@ func TestEveryday(t *testing.T) {
 	for adapter, family := range map[string]string{a: "lora-4", b: "lora-2"} {
 		succeed(t, "tune", "--model", model, "--data", data, "--adapter-out", adapter, "--set", "adapt.families=["+family+"]", "--set", "adapt.epochs=1")
 	}
+	card, err := os.ReadFile(filepath.Join(a, "README.md"))
+	if err != nil || !strings.Contains(string(card), "base_model: "+model) {
+		t.Errorf("the model card (%v):\n%s", err, card)
+	}
 	text, err := os.ReadFile(data)
 	if err != nil {
 		t.Fatal(err)

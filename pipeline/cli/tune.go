@@ -50,6 +50,7 @@ map where --personas names one, else dialogues with equal persona sentences are 
 	f.StringVar(&o.Data, "data", "", "dialogue `file` in ConvAI2's format")
 	f.StringVar(&o.Personas, "personas", "", "persona map, a JSON `file`")
 	f.IntVar(&o.Persona, "persona", 0, "only the `N`-th largest persona of the file, from 1")
+	f.StringVar(&o.Licence, "licence", "", "`licence` of the dialogues for the adapter's model card, as the hub writes it (cc-by-4.0)")
 	f.StringVar(&o.AdapterOut, "adapter-out", "", "`folder` for the adapter; without it the adapter is measured and thrown away")
 	f.StringArrayVar(&o.Sets, "set", nil, "override a value, `key=value`: adapt.epochs, adapt.learning_rate, model.tokenizer, …")
 	f.BoolVar(&asJSON, "json", false, "write the metrics as JSON")

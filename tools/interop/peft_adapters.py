@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from huggingface_hub import ModelCard
 from peft import PeftModel
 from tokenizers import ByteLevelBPETokenizer
 from transformers import RobertaConfig, RobertaForSequenceClassification
@@ -94,6 +95,8 @@ def main():
             metalora("tune", "--model", model, "--data", data, "--adapter-out", adapter, "--set", "adapt.epochs=2",
                      "--set", "adapt.learning_rate=0.01")
             ours = logits(model, adapter)
+            card = ModelCard.load(adapter / "README.md", ignore_metadata_errors=False)
+            assert card.data.base_model == str(model) and card.data.library_name == "peft" and card.data.eval_results, card.data
             peft = PeftModel.from_pretrained(RobertaForSequenceClassification.from_pretrained(folder), str(adapter)).eval()
             with torch.no_grad():
                 theirs = peft(torch.tensor(ROWS), torch.ones(ids.shape, dtype=torch.long)).logits
