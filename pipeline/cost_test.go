@@ -9,7 +9,7 @@ import (
 )
 
 // cpuSeconds is the user time of this process, which a busy machine does not stretch as it does the clock.
-func cpuSeconds(t *testing.T) float64 {
+func cpuSeconds(t testing.TB) float64 {
 	t.Helper()
 	var usage unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {

@@ -20,6 +20,7 @@ type ExportOptions struct {
 	Model   string // folder or .onnx file
 	Adapter string // PEFT folder; "": none
 	Merge   bool   // the adapter goes into the weights; else its matrices and the head are inputs, with values in a file beside
+	Bare    bool   // those inputs have no values of their own, as engines need that feed no input with a default
 	Out     string
 	Opset   int64
 }
@@ -71,6 +72,9 @@ func exportable(o ExportOptions) error {
 	if o.Merge && o.Adapter == "" {
 		return errors.New("merging needs an adapter: give --adapter DIR, or leave --merge out")
 	}
+	if o.Bare && (o.Merge || o.Adapter == "") {
+		return errors.New("--no-defaults is about the inputs of an adapter that is not merged: give --adapter DIR, and leave --merge out")
+	}
 	if o.Opset < onnx.OldestOpset || o.Opset > onnx.NewestOpset {
 		return fmt.Errorf("opset %d: want %d to %d", o.Opset, onnx.OldestOpset, onnx.NewestOpset)
 	}
@@ -110,6 +114,9 @@ func (e *exporting) model() (*onnx.Model, error) {
 	case e.adapter != nil:
 		if graph, defaults, err = e.insert(graph); err != nil {
 			return nil, err
+		}
+		if e.Bare {
+			defaults = nil
 		}
 	}
 	if !models.HasHead(e.base.Architecture, merged(e.tensors, e.fed)) {

@@ -37,7 +37,7 @@ func (e *exporting) compare(ctx context.Context, path string) (rows int, differe
 	}
 	defer written.Close()
 	var adapter *ort.Adapter
-	if e.fed != nil {
+	if e.fed != nil && !e.Bare {
 		if adapter, err = ort.OpenAdapter(path + adapterSuffix); err != nil {
 			return 0, 0, err
 		}
@@ -49,7 +49,7 @@ func (e *exporting) compare(ctx context.Context, path string) (rows int, differe
 		if err != nil {
 			return 0, 0, err
 		}
-		got, err := runFile(ctx, written, adapter, batch)
+		got, err := e.runFile(ctx, written, adapter, batch)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -113,12 +113,18 @@ func drawBatch(l models.Limits, lengths []int, s *rng.Stream) tokenize.Batch {
 	return batch
 }
 
-// runFile runs a written model on a batch.
-func runFile(ctx context.Context, s *ort.Session, a *ort.Adapter, b tokenize.Batch) ([]float32, error) {
+// runFile runs a written model on a batch; values of the adapter that have no default are fed with it.
+func (e *exporting) runFile(ctx context.Context, s *ort.Session, a *ort.Adapter, b tokenize.Batch) ([]float32, error) {
 	feeds := map[string]*ort.Tensor{}
 	for _, v := range s.Inputs() {
-		data := map[string][]int64{"input_ids": b.IDs, "attention_mask": b.Mask, "token_type_ids": b.Types}[v.Name]
-		t, err := ort.NewTensor([]int{b.Rows, b.Length}, data)
+		data, ok := map[string][]int64{"input_ids": b.IDs, "attention_mask": b.Mask, "token_type_ids": b.Types}[v.Name]
+		var t *ort.Tensor
+		var err error
+		if ok {
+			t, err = ort.NewTensor([]int{b.Rows, b.Length}, data)
+		} else {
+			t, err = ort.NewTensor(e.fed[v.Name].Shape, e.fed[v.Name].Data)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("feeding %s: %w", v.Name, err)
 		}

@@ -68,7 +68,7 @@ func rowLogits(t *testing.T, model, adapter string) []float32 {
 func TestExport(t *testing.T) {
 	adapter := nanoAdapter(t)
 	for _, opset := range []int64{14, 17, 20, onnx.NewestOpset} {
-		for name, o := range map[string]ExportOptions{"bare": {}, "merged": {Adapter: adapter, Merge: true}, "fed": {Adapter: adapter}} {
+		for name, o := range map[string]ExportOptions{"bare": {}, "merged": {Adapter: adapter, Merge: true}, "fed": {Adapter: adapter}, "fed, no defaults": {Adapter: adapter, Bare: true}} {
 			t.Run(fmt.Sprintf("%s at opset %d", name, opset), func(t *testing.T) {
 				dir := t.TempDir()
 				o.Model, o.Opset, o.Out = nano, opset, filepath.Join(dir, "nano.onnx")
@@ -93,6 +93,8 @@ func compareExport(t *testing.T, dir string, o ExportOptions) {
 		files = append(files, "nano.onnx_adapter")
 		if m, err := onnx.ReadFile(o.Out); err != nil || len(m.Graph.Inputs) <= 2 {
 			t.Errorf("the file has no inputs for the adapter (%v)", err)
+		} else if named := slices.ContainsFunc(m.Graph.Initializers, func(x *onnx.Tensor) bool { return strings.Contains(x.Name, ".lora_A") }); named == o.Bare {
+			t.Errorf("the adapter's inputs have defaults: %v", named)
 		}
 		got = want // the file of a base with places for adapters is compared by the export alone
 	} else {
@@ -129,6 +131,7 @@ func TestExportRefuses(t *testing.T) {
 		want string
 	}{
 		"merge of nothing": {ExportOptions{Model: nano, Merge: true}, fault.CodeUsage, "--adapter"},
+		"bare merge":       {ExportOptions{Model: nano, Bare: true}, fault.CodeUsage, "--no-defaults"},
 		"old opset":        {ExportOptions{Model: nano, Opset: 13}, fault.CodeUsage, "opset 13"},
 		"future opset":     {ExportOptions{Model: nano, Opset: 99}, fault.CodeUsage, "opset 99"},
 		"other name":       {ExportOptions{Model: nano, Out: filepath.Join(dir, "a.bin")}, fault.CodeUsage, ".onnx"},

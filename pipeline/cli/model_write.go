@@ -19,7 +19,9 @@ func (p *program) modelExport() *cobra.Command {
 		Long: `Export writes a model folder, or an .onnx file read before, as one .onnx file that takes input_ids and attention_mask
 (and token_type_ids) and gives logits. With --adapter and --merge the adapter goes into the weights. With --adapter alone its
 matrices and its head are inputs that have defaults, the base without an adapter, and FILE.onnx_adapter beside the file has
-their values: ONNX Runtime's LoRA interface takes it, and any other adapter on the same layers, whatever its rank.
+their values: ONNX Runtime's LoRA interface takes it, and any other adapter on the same layers, whatever its rank. ONNX Runtime's
+JavaScript has no such interface and feeds no input that has a default: --no-defaults writes a file for it, whose every run needs
+the adapter's values.
 
 The files are run before they get their names, and must give the logits of metalora's own run.`,
 		Example: `  metalora model export models/roberta-base -o roberta.onnx --opset 17
@@ -48,6 +50,7 @@ The files are run before they get their names, and must give the logits of metal
 	f.StringVarP(&o.Out, "output", "o", "", "the `file` to write")
 	f.StringVar(&o.Adapter, "adapter", "", "PEFT adapter `folder`")
 	f.BoolVar(&o.Merge, "merge", false, "fold the adapter into the weights")
+	f.BoolVar(&o.Bare, "no-defaults", false, "the adapter's inputs have no defaults, as JavaScript needs")
 	f.Int64Var(&o.Opset, "opset", onnx.DefaultOpset, "operator set, 14 to 25")
 	f.BoolVar(&asJSON, "json", false, "write one JSON document")
 	return cmd
