@@ -11,7 +11,7 @@ import (
 
 	"metalora/adapters"
 	"metalora/eval"
-	"metalora/models/safetensors"
+	"metalora/disk"
 	"metalora/pipeline/corpus"
 )
 
@@ -94,7 +94,7 @@ func (c card) write(dir string) error {
 		return fmt.Errorf("writing the model card: %w", err)
 	}
 	text.WriteString("---\n\n" + c.text())
-	return safetensors.Replace(filepath.Join(dir, cardFile), func(w io.Writer) error {
+	return disk.Replace(filepath.Join(dir, cardFile), func(w io.Writer) error {
 		_, err := w.Write(text.Bytes())
 		return err
 	})
