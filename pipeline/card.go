@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"metalora/adapters"
-	"metalora/eval"
 	"metalora/disk"
+	"metalora/eval"
 	"metalora/pipeline/corpus"
 )
 

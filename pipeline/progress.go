@@ -36,8 +36,11 @@ func NewProgress(w io.Writer) Progress {
 	if ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb" {
 		return &bars{meter: m, color: os.Getenv("NO_COLOR") == ""}
 	}
-	return &lines{meter: m}
+	return &lines{meter: m, pause: pause}
 }
+
+// NewStepLines shows progress on w as a line for every step.
+func NewStepLines(w io.Writer) Progress { return &lines{meter: meter{out: w, now: time.Now}} }
 
 // smoothing is the weight of a new step in the running means of loss and speed.
 const smoothing = 0.1
@@ -98,10 +101,11 @@ func (m *meter) status() string {
 // lines is progress as plain text, for logs.
 type lines struct {
 	meter
+	pause time.Duration // the least between two lines of one item
 	spoke time.Time
 }
 
-// pause is the least time between two lines of one item.
+// pause keeps logs short.
 const pause = 5 * time.Second
 
 func (l *lines) Start(label string) {
@@ -112,7 +116,7 @@ func (l *lines) Start(label string) {
 
 func (l *lines) Step(loss float64, tokens int) {
 	l.meter.Step(loss, tokens)
-	if l.now().Sub(l.spoke) < pause {
+	if l.now().Sub(l.spoke) < l.pause {
 		return
 	}
 	l.spoke = l.now()

@@ -10,7 +10,7 @@ import (
 func TestLines(t *testing.T) {
 	var out strings.Builder
 	clock := time.Unix(0, 0)
-	p := &lines{meter: meter{out: &out, now: func() time.Time { return clock }}}
+	p := &lines{pause: pause, meter: meter{out: &out, now: func() time.Time { return clock }}}
 	p.Start("retrain sr seed 0")
 	p.Expect(40, 100)
 	for range 30 {

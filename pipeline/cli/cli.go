@@ -6,6 +6,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,8 @@ import (
 type program struct {
 	in       io.Reader
 	out, err io.Writer
+
+	quiet, verbose bool
 }
 
 // Main runs the command line until it is done or a signal asks it to stop, and returns the exit code. The first signal
@@ -33,7 +36,7 @@ func Main(args []string, in io.Reader, out, err io.Writer) int {
 
 // Run is [Main] without signals.
 func Run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) int {
-	root := (&program{in, out, err}).root()
+	root := (&program{in: in, out: out, err: err}).root()
 	root.SetArgs(args)
 	failure := root.ExecuteContext(ctx)
 	if failure != nil {
@@ -77,6 +80,14 @@ personas with LoRA, and say which predicts the next utterance better.`,
 			verb.GroupID = g.title
 			root.AddCommand(verb)
 		}
+	}
+	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress on standard error, only what went wrong")
+	root.PersistentFlags().BoolVarP(&p.verbose, "verbose", "v", false, "progress as a line for every step")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if p.quiet && p.verbose {
+			return fault.Usage(errors.New("--quiet and --verbose contradict each other; leave one out"))
+		}
+		return nil
 	}
 	root.SetHelpCommandGroupID("This program:")
 	root.SetCompletionCommandGroupID("This program:")

@@ -34,7 +34,7 @@ docs/data.md says where they come from. Without them, dialogues with equal perso
 			if err != nil {
 				return err
 			}
-			t := newTransfer(p.err, c.Name)
+			t := newTransfer(p.asides(), c.Name)
 			if _, err := os.Stat(dir); err != nil {
 				t.Expect(0)
 			}

@@ -29,7 +29,7 @@ command does only what the file does not have yet; an adapter that has changed s
 			}
 			o.Adapters = append(o.Adapters, args...)
 			var all []pipeline.Evaluation
-			for x, err := range pipeline.Evaluate(cmd.Context(), o, pipeline.NewProgress(p.err)) {
+			for x, err := range pipeline.Evaluate(cmd.Context(), o, p.progress()) {
 				if err == nil && asJSON {
 					err = p.json(x)
 				}

@@ -51,7 +51,7 @@ on with the parts that are not done.`,
 // study computes what is not done of a study, writes its report into its folder and shows it.
 func (p *program) study(ctx context.Context, c *linear.Config, dir string, asJSON bool) error {
 	results, err := linear.Run(ctx, c, dir, func(done, total int, part string) {
-		fmt.Fprintf(p.err, "%d of %d parts done: %s\n", done, total, part)
+		fmt.Fprintf(p.asides(), "%d of %d parts done: %s\n", done, total, part)
 	})
 	if err != nil {
 		return err

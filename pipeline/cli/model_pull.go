@@ -27,7 +27,7 @@ HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 forbids asking the hub.`,
 			if err != nil {
 				return fault.Usage(err)
 			}
-			t := newTransfer(p.err, name.String())
+			t := newTransfer(p.asides(), name.String())
 			pulled, err := hub.NewClient(hub.FromEnvironment()).Pull(cmd.Context(), name, t)
 			t.end()
 			if err != nil {

@@ -3,9 +3,12 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"strings"
 	"text/tabwriter"
+
+	"metalora/pipeline"
 )
 
 // json writes one JSON document on one line.
@@ -46,4 +49,23 @@ func version() string {
 		}
 	}
 	return strings.TrimSpace(v + " " + info.GoVersion)
+}
+
+// progress shows how long work goes, as loudly as the user wants it.
+func (p *program) progress() pipeline.Progress {
+	switch {
+	case p.quiet:
+		return pipeline.Quiet{}
+	case p.verbose:
+		return pipeline.NewStepLines(p.err)
+	}
+	return pipeline.NewProgress(p.err)
+}
+
+// asides is where progress goes that is no [pipeline.Progress].
+func (p *program) asides() io.Writer {
+	if p.quiet {
+		return io.Discard
+	}
+	return p.err
 }

@@ -44,12 +44,12 @@ func (p *program) execute(ctx context.Context, e *pipeline.Experiment, only []st
 		return err
 	}
 	if len(pending) > 0 {
-		fmt.Fprintf(p.err, "%d of %d units to do in %s\n", len(pending), len(e.Units), e.Dir)
+		fmt.Fprintf(p.asides(), "%d of %d units to do in %s\n", len(pending), len(e.Units), e.Dir)
 		ex, err := executor(e.Config)
 		if err != nil {
 			return err
 		}
-		err = e.Run(ctx, ex, only, pipeline.NewProgress(p.err))
+		err = e.Run(ctx, ex, only, p.progress())
 		if err != nil && fault.Code(err) != fault.CodeNumbers {
 			return err
 		}

@@ -28,7 +28,7 @@ map where --personas names one, else dialogues with equal persona sentences are 
 			if o.Model == "" || o.Data == "" {
 				return fault.Usage(errors.New("tune needs --model DIR and --data FILE (see metalora tune --help)"))
 			}
-			result, err := pipeline.Tune(cmd.Context(), o, pipeline.NewProgress(p.err))
+			result, err := pipeline.Tune(cmd.Context(), o, p.progress())
 			if err != nil {
 				return err
 			}

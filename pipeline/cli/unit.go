@@ -75,12 +75,12 @@ func (p *program) single(cmd *cobra.Command, e *pipeline.Experiment, only []stri
 		return err
 	}
 	if state == pipeline.Done || !chosen[index] {
-		fmt.Fprintf(p.err, "nothing to do: unit %d (%s) is %s\n", index, u.Label, map[bool]string{true: "done", false: "not among --only"}[chosen[index]])
+		fmt.Fprintf(p.asides(), "nothing to do: unit %d (%s) is %s\n", index, u.Label, map[bool]string{true: "done", false: "not among --only"}[chosen[index]])
 		return nil
 	}
 	ex, err := executor(e.Config)
 	if err != nil {
 		return err
 	}
-	return e.RunUnit(cmd.Context(), ex, u, pipeline.NewProgress(p.err))
+	return e.RunUnit(cmd.Context(), ex, u, p.progress())
 }
