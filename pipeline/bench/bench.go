@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -198,6 +197,11 @@ func (c Case) prepareOf(ctx context.Context, a models.Architecture, weights safe
 	return p, nil
 }
 
+// load is the case's model of random weights with its optimiser.
+func (c Case) load() (*load, error) {
+	return newLoad(c.Config, models.Initialise(c.Config, rng.New(1, "bench")), c.Trains, c.Rank, c.Dropout, c.Threads, c.Profile)
+}
+
 // turn is drawn ids of full length: what a real turn costs does not hang on which words it has.
 func (c Case) turn() *train.Turn {
 	s, rows := rng.New(2, "turn"), make([][]int, c.Rows)
@@ -279,12 +283,4 @@ func WriteTable(w io.Writer, readings []*Reading) error {
 			r.Rate, r.MatMul, 100*r.Share, 100*r.Low, 100*r.High, float64(r.Tokens)/r.Seconds, r.PeakMiB)
 	}
 	return out.Flush()
-}
-
-// Machine says what the readings were taken on.
-func Machine(threads int) string {
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
-	return fmt.Sprintf("%s, %d threads, %s %s, ONNX Runtime %s, Go %s", cpuName(), threads, runtime.GOOS, runtime.GOARCH, ort.Version(), runtime.Version())
 }

@@ -38,6 +38,7 @@ type PeerOptions struct {
 type Peer struct {
 	options PeerOptions
 	turns   []train.Turn
+	texts   corpus
 	load    *load
 	weights int
 	product *matMul
@@ -52,7 +53,7 @@ func OpenPeer(o PeerOptions) (*Peer, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no mode %q: full, lora or eval", o.Mode)
 	}
-	p := &Peer{options: o}
+	p := &Peer{options: o, texts: corpus{data: o.Data}}
 	var err error
 	if p.turns, err = peerTurns(o.Data, o.Dialogues); err != nil {
 		return nil, err
@@ -136,6 +137,7 @@ func peerTurns(data string, dialogues int) ([]train.Turn, error) {
 //
 //	turn I   forward and, unless it scores, backward of turn I; gradients add up   s, tokens (real ones), rows, width, loss
 //	step     one step of AdamW                                                     s
+//	tokenize every text of the data's validation file, on one thread               s, tokens
 //	gemm     the engine's own MatMul of [1500, 768] by [768, 3072]                 gflops
 //	peak     the most memory that the process had resident so far                  rss_mb
 func (p *Peer) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
@@ -176,6 +178,9 @@ func (p *Peer) answer(ctx context.Context, words []string) (map[string]any, erro
 			}
 		}
 		return map[string]any{"s": time.Since(start).Seconds()}, nil
+	case len(words) == 1 && words[0] == "tokenize":
+		seconds, tokens, err := p.texts.encode()
+		return map[string]any{"s": seconds, "tokens": tokens}, err
 	case len(words) == 1 && words[0] == "gemm":
 		rate, err := p.product.rate()
 		return map[string]any{"gflops": rate}, err

@@ -16,7 +16,7 @@ import (
 func (p *program) bench() *cobra.Command {
 	var sizes []string
 	var rows, length, threads, repeats int
-	var profile string
+	var profile, save string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "bench",
@@ -50,13 +50,18 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 					readings = append(readings, reading)
 				}
 			}
+			if save != "" {
+				if err := bench.Save(save, threads, readings); err != nil {
+					return err
+				}
+			}
 			if asJSON {
 				return json.NewEncoder(p.out).Encode(readings)
 			}
 			return bench.WriteTable(p.out, readings)
 		},
 	}
-	cmd.AddCommand(p.benchPeer(), p.benchExport(), p.benchCounts())
+	cmd.AddCommand(p.benchPeer(), p.benchExport(), p.benchCounts(), p.benchProfile(), p.benchPieces())
 	f := cmd.Flags()
 	f.StringSliceVar(&sizes, "size", []string{"minilm", "base"}, "shapes to measure: demo, minilm, base")
 	f.IntVar(&rows, "rows", 20, "pairs of a turn")
@@ -64,6 +69,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")
 	f.IntVar(&repeats, "repeats", 0, "readings of each case; 0: 15, or 4 at base size")
 	f.StringVar(&profile, "profile", "", "write the engine's profile of each case to a file that begins with `PREFIX`")
+	f.StringVar(&save, "save", "", "write the readings and their environment to `FILE`, as JSON")
 	f.BoolVar(&asJSON, "json", false, "write the readings as JSON")
 	return cmd
 }
@@ -110,6 +116,7 @@ alternation, turn by turn:
 
   turn I   forward and, unless the mode is eval, backward of turn I of the data's first dialogues; gradients add up
   step     one step of AdamW
+  tokenize the ids of every text of the data's validation file, on one thread
   gemm     the rate of the engine's own MatMul of [1500, 768] by [768, 3072]
   peak     the most memory resident so far`,
 		Example: `  echo "turn 3" | metalora bench peer --mode eval --data shared/data --size minilm

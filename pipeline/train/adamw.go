@@ -75,6 +75,19 @@ func (k coefficients) update(p, g, m, v []float32) {
 	}
 }
 
+// Stream copies from to to a number of times, on the cores and in the pieces of a step of the optimiser: what moving that many
+// bytes takes where nothing is computed.
+func Stream(to, from []float32, times int) {
+	var pieces []func()
+	for lo := 0; lo < len(from); lo += adamChunk {
+		hi := min(lo+adamChunk, len(from))
+		pieces = append(pieces, func() { copy(to[lo:hi], from[lo:hi]) })
+	}
+	for range times {
+		parallel(pieces)
+	}
+}
+
 // parallel runs the pieces on all cores and returns when the last is done.
 func parallel(pieces []func()) {
 	if len(pieces) == 1 {
