@@ -32,7 +32,7 @@ const oldestOpset, newestOpset = minOpset, 26
 
 // generators has the draw of every rule.
 var generators = merge(elementwiseDraws, matMulDraws, shapeDraws, reduceDraws, normaliseDraws, lossDraws, einsumDraws, sequenceDraws, indexDraws, microsoftDraws,
-	convolutionDraws, poolDraws, attentionDraws, fusedDraws, resizeDraws, deformDraws)
+	convolutionDraws, poolDraws, attentionDraws, fusedDraws, resizeDraws, deformDraws, roiDraws, groupedDraws)
 
 // nth is the same case each time.
 func (g generator) nth(o op, i uint64) testCase {

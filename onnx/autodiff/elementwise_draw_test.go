@@ -41,6 +41,7 @@ var elementwiseDraws = map[op]generator{
 	{"", "Atanh"}:      always(drawUnary("Atanh", between(-0.8, 0.8)).inFloat()),
 	{"", "Tanh"}:       always(drawUnary("Tanh", anything)),
 	{"", "Sigmoid"}:    always(drawUnary("Sigmoid", anything)),
+	{"", "Swish"}:      since(24, drawSwish),
 	{"", "Softplus"}:   always(drawUnary("Softplus", anything).inFloat()),
 	{"", "Softsign"}:   always(drawUnary("Softsign", offZero).inFloat()),
 	{"", "Relu"}:       always(drawUnary("Relu", offZero)),
@@ -149,4 +150,11 @@ func drawCast(name string) draw {
 		}
 		return c
 	}
+}
+
+// drawSwish draws for the one operator set in which ONNX Runtime 1.30 runs Swish: as the function that defines it.
+func drawSwish(r *rand.Rand, opset int64) testCase {
+	c := drawUnary("Swish", anything, floats("alpha", 1.5))(r, opset)
+	c.opset = 24
+	return c
 }

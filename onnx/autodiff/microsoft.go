@@ -25,7 +25,15 @@ func fastGelu(b *builder, n *onnx.Node, dy value, _ int) value {
 
 // y = x*s with s = sigmoid(a*x): dx = dy*(s + a*y*(1 - s)).
 func quickGelu(b *builder, n *onnx.Node, dy value, _ int) value {
-	a := float64(n.Float("alpha", 1.702))
+	return b.swish(n, dy, float64(n.Float("alpha", 1.702)))
+}
+
+// swish is the same function, of ONNX's own set, with another number where none is given.
+func swish(b *builder, n *onnx.Node, dy value, _ int) value {
+	return b.swish(n, dy, float64(n.Float("alpha", 1)))
+}
+
+func (b *builder) swish(n *onnx.Node, dy value, a float64) value {
 	s := b.op("Sigmoid", b.times(n.Input(0), a))
 	return b.mul(dy, b.add(s, b.times(b.mul(n.Output(0), b.sub(b.num(1), s)), a)))
 }

@@ -1,6 +1,8 @@
 package autodiff
 
 import (
+	stdcmp "cmp"
+	_ "embed"
 	"flag"
 	"fmt"
 	"os"
@@ -61,8 +63,47 @@ not hold for every node of the operator: what they refuse, they refuse by the no
 	for _, o := range sorted(refused) {
 		fmt.Fprintf(&s, "| %s | %s |\n", o, refused[o])
 	}
-	s.WriteString("\nAny other operator is named in the error, with its domain and the node it is in.\n")
+	fmt.Fprintf(&s, `
+Any other operator is named in the error, with its domain and the node it is in.
+
+ONNX's standard set (onnx 1.23.2) has %d operators with a float input and a float output. Those that are in none of these
+lists: %s.
+`, len(standard()), stdcmp.Or(strings.Join(unexplained(), ", "), "none"))
 	return s.String()
+}
+
+// standardSet lists ONNX's own operators with a float input and a float output; testdata/standard.py wrote it.
+//
+//go:embed testdata/standard.txt
+var standardSet string
+
+func standard() []string { return strings.Split(strings.TrimSpace(standardSet), "\n") }
+
+// unexplained are the operators of the standard set that have neither a rule nor a reason for having none.
+func unexplained() (names []string) {
+	for _, line := range standard() {
+		name, _, _ := strings.Cut(line, " ")
+		o := op{"", name}
+		if _, known := rules[o]; !known && !zeroGradient[o] && refused[o] == "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Every operator of ONNX's standard set that could have a gradient has a rule, or a reason why not.
+func TestStandardSet(t *testing.T) {
+	if len(standard()) < 100 {
+		t.Fatalf("only %d operators are known", len(standard()))
+	}
+	if names := unexplained(); len(names) > 0 {
+		t.Errorf("neither a rule nor a reason: %v", names)
+	}
+	for _, o := range sorted(refused) {
+		if _, both := rules[o]; both || zeroGradient[o] {
+			t.Errorf("%v has a rule, and a reason for having none", o)
+		}
+	}
 }
 
 // by lists the inputs that a rule gives gradients.

@@ -118,6 +118,7 @@ var rules = map[op]rule{
 	{"", "Shrink"}:          exact(shrink, wrt(0)),
 	{"", "Erf"}:             exact(erf, wrt(0)),
 	{"", "Gelu"}:            exact(gelu, wrt(0)),
+	{"", "Swish"}:           exact(swish, wrt(0)),
 
 	{"", "MatMul"}: exact(matMul, wrt(0, 1)).unless(factorUnknown),
 	{"", "Gemm"}:   exact(gemm, wrt(0, 1, 2)),
@@ -138,6 +139,8 @@ var rules = map[op]rule{
 	{"", "AffineGrid"}:        {formula: affineGrid, inputs: wrt(0), ignores: wrt(1), obstacle: gridUnknown},
 	{"", "GlobalLpPool"}:      exact(globalLpPool, wrt(0)),
 	{"", "DeformConv"}:        expanded(deformConv).unless(deformsOtherwise),
+	{"", "RoiAlign"}:          expanded(roiAlign).unless(alignsOtherwise),
+	{"", "MaxRoiPool"}:        expanded(maxRoiPool),
 
 	{"", "Reshape"}:         exact(reshape, wrt(0)),
 	{"", "Flatten"}:         exact(reshape, wrt(0)),
@@ -216,6 +219,8 @@ var rules = map[op]rule{
 	{microsoft, "RotaryEmbedding"}:    expanded(fusedRotary).unless(rankUnknown(0, 1)),
 	{microsoft, "Attention"}:          expanded(fusedAttention).unless(attendsOtherwise),
 	{microsoft, "MultiHeadAttention"}: expanded(multiHead).unless(attendsOtherwise),
+
+	{microsoft, "GroupQueryAttention"}: expanded(groupQuery).unless(groupsOtherwise),
 }
 
 // zeroGradient is what has a float output that is constant wherever it is differentiable, or that depends on no more than
@@ -227,16 +232,30 @@ var refused = map[op]string{
 	{"", "Unique"}: "which elements it leaves depends on their values",
 	{"", "Range"}:  "its inputs decide a shape",
 
+	{"", "Bernoulli"}: random,
+	{"", "BitCast"}:   "the bits of a number are no function of it that has a gradient",
+
 	{"", "RNN"}: recurrent, {"", "LSTM"}: recurrent, {"", "GRU"}: recurrent,
 	{"", "If"}: controlFlow, {"", "Loop"}: controlFlow, {"", "Scan"}: controlFlow, {"", "SequenceMap"}: controlFlow,
 	{"", "DFT"}: signal, {"", "STFT"}: signal, {"", "MelWeightMatrix"}: signal,
 	{"", "HannWindow"}: signal, {"", "HammingWindow"}: signal, {"", "BlackmanWindow"}: signal,
+
+	{"", "SequenceConstruct"}: sequence, {"", "SequenceInsert"}: sequence, {"", "SequenceErase"}: sequence, {"", "SplitToSequence"}: sequence,
+	{"", "Optional"}: sequence, {"", "OptionalGetElement"}: sequence,
+	{"", "DequantizeLinear"}: quantised, {"", "DynamicQuantizeLinear"}: quantised,
+	{"", "SwiGLU"}: newer, {"", "CausalConvWithState"}: newer, {"", "LinearAttention"}: newer,
+	{"", "Scatter"}: replaced, {"", "Upsample"}: replaced,
 }
 
 const (
 	recurrent   = "recurrent operators are not differentiated"
 	controlFlow = "control flow is not differentiated"
 	signal      = "signal transforms are not differentiated"
+	sequence    = "sequences are followed from SequenceAt and ConcatFromSequence back to a SequenceConstruct or SplitToSequence, and no other way"
+	quantised   = "quantised arithmetic is not differentiated"
+	random      = "it draws at random"
+	newer       = "it is newer than the pinned runtime"
+	replaced    = "ONNX replaced it before the oldest operator set that is differentiated"
 )
 
 // setOf is a set of operators of ONNX's own.
