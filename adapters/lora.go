@@ -30,7 +30,8 @@ type LoRA struct {
 	Symmetric bool
 
 	// Targets are names of linear layers or their endings after a dot ("query"); TargetRegexp matches whole names. With
-	// neither, adapters sit on every linear layer of the encoder.
+	// neither, adapters sit on every linear layer of the encoder: those of numbered layers or, where a graph numbers none, all
+	// that are not a head's by their names.
 	Targets      []string
 	TargetRegexp string
 	Layers       []int // only these encoder layers; nil: all
@@ -106,7 +107,7 @@ func linear(n *onnx.Node) (string, bool) {
 
 // Sites chooses among the linear layers. A target that matches none of them is an error.
 func (l LoRA) Sites(linears []Linear) ([]Site, error) {
-	match, err := l.matcher()
+	match, err := l.matcher(linears)
 	if err != nil {
 		return nil, fmt.Errorf("choosing LoRA's layers: %w", err)
 	}
@@ -115,7 +116,7 @@ func (l LoRA) Sites(linears []Linear) ([]Site, error) {
 		if !match(x.Name) || !l.inLayers(x.Name) {
 			continue
 		}
-		s, err := l.site(x)
+		s, err := l.At(x)
 		if err != nil {
 			return nil, fmt.Errorf("choosing LoRA's layers: %w", err)
 		}
@@ -130,8 +131,9 @@ func (l LoRA) Sites(linears []Linear) ([]Site, error) {
 	return sites, nil
 }
 
-// matcher tells which names the targets mean.
-func (l LoRA) matcher() (func(string) bool, error) {
+// matcher tells which names the targets mean among linear layers.
+func (l LoRA) matcher(linears []Linear) (func(string) bool, error) {
+	encoder := inEncoder(linears)
 	switch {
 	case l.TargetRegexp != "":
 		re, err := whole(l.TargetRegexp)
@@ -142,10 +144,10 @@ func (l LoRA) matcher() (func(string) bool, error) {
 	case len(l.Targets) > 0:
 		// PEFT's "dense" means the encoder's dense layers and not the head's, which is saved whole.
 		return func(name string) bool {
-			return inEncoder(name) && slices.ContainsFunc(l.Targets, func(t string) bool { return ends(name, t) })
+			return encoder(name) && slices.ContainsFunc(l.Targets, func(t string) bool { return ends(name, t) })
 		}, nil
 	}
-	return inEncoder, nil
+	return encoder, nil
 }
 
 // unmatched refuses targets that mean no layer at all.
@@ -153,16 +155,27 @@ func (l LoRA) unmatched(linears []Linear) error {
 	if l.TargetRegexp != "" {
 		return nil
 	}
+	encoder := inEncoder(linears)
 	for _, t := range l.Targets {
-		if !slices.ContainsFunc(linears, func(x Linear) bool { return inEncoder(x.Name) && ends(x.Name, t) }) {
+		if !slices.ContainsFunc(linears, func(x Linear) bool { return encoder(x.Name) && ends(x.Name, t) }) {
 			return fmt.Errorf("choosing LoRA's layers: no linear layer of the encoder is named or ends in %q", t)
 		}
 	}
 	return nil
 }
 
-// inEncoder tells whether a name is that of a module of a numbered layer: encoder.layer.0.…, transformer.layer.0.…
-func inEncoder(name string) bool { return layerNumber.MatchString(name) }
+// Numbered tells whether any of the linear layers is a numbered layer's: encoder.layer.0.…, transformer.layer.0.…
+func Numbered(linears []Linear) bool {
+	return slices.ContainsFunc(linears, func(x Linear) bool { return layerNumber.MatchString(x.Name) })
+}
+
+// inEncoder tells the names of the encoder's modules from others.
+func inEncoder(linears []Linear) func(name string) bool {
+	if Numbered(linears) {
+		return layerNumber.MatchString
+	}
+	return func(name string) bool { return !isHead(name) }
+}
 
 // ends tells whether a name is t or ends in it after a dot.
 func ends(name, t string) bool { return name == t || strings.HasSuffix(name, "."+t) }
@@ -181,7 +194,8 @@ func (l LoRA) inLayers(name string) bool {
 	return err == nil && slices.Contains(l.Layers, n)
 }
 
-func (l LoRA) site(x Linear) (Site, error) {
+// At is the adapter's place on one linear layer, whether the targets mean it or not.
+func (l LoRA) At(x Linear) (Site, error) {
 	rank, alpha := float64(l.Rank), l.Alpha
 	for _, p := range []struct {
 		patterns []Pattern

@@ -3,6 +3,7 @@ package adapters
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"metalora/models/safetensors"
@@ -17,6 +18,9 @@ func Merge(base safetensors.Tensors, a *Adapter) (safetensors.Tensors, error) {
 		if linear, ok := strings.CutSuffix(name, ".weight"); ok && len(shape) == 2 {
 			linears = append(linears, Linear{Name: linear, In: shape[1], Out: shape[0]})
 		}
+	}
+	if !Numbered(linears) { // tables look like linear layers
+		linears = slices.DeleteFunc(linears, func(x Linear) bool { return a.Tensors[Site{Linear: x.Name}.A()].Data == nil })
 	}
 	sites, err := a.Sites(linears)
 	if err != nil {

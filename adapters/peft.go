@@ -24,6 +24,7 @@ type Adapter struct {
 	LoRA    LoRA
 	Base    string              // name or folder of the model it was trained on
 	Tensors safetensors.Tensors // X.lora_A.weight, X.lora_B.weight and the head's, under the model's names
+	Modules []string            // that are saved whole as a head's are, though their names are none of a head's
 }
 
 // Load reads an adapter folder as PEFT saves it. Variants of LoRA that compute something else are refused by the name
@@ -99,7 +100,7 @@ func (a *Adapter) save(dir string) error {
 func (a *Adapter) Head() safetensors.Tensors {
 	head := safetensors.Tensors{}
 	for name, t := range a.Tensors {
-		if isHead(name) {
+		if a.inHead(name) {
 			head[name] = t
 		}
 	}
@@ -114,6 +115,14 @@ var headModules = regexp.MustCompile(`(?:^|\.)(classifier|score|pooler|pre_class
 func isHead(name string) bool {
 	return headModules.MatchString(name) && !strings.Contains(name, ".lora_")
 }
+
+// inHead tells the tensors that are saved whole: a head's by their names, or one of the modules'.
+func (a *Adapter) inHead(name string) bool {
+	return isHead(name) || !strings.Contains(name, ".lora_") && slices.ContainsFunc(a.Modules, func(m string) bool { return ends(moduleOf(name), m) })
+}
+
+// moduleOf is the module that a tensor belongs to.
+func moduleOf(name string) string { return name[:max(0, strings.LastIndexByte(name, '.'))] }
 
 // linears lists the linear layers that the tensors adapt, sorted, with sizes out of the shapes. It checks that every
 // tensor is one of a pair or of the head, and that a pair has one rank: the one that the configuration gives.
@@ -132,7 +141,7 @@ func (a *Adapter) linears() ([]Linear, error) {
 		switch {
 		case isB && a.Tensors[linear+".lora_A.weight"].Data == nil:
 			return nil, fmt.Errorf("tensor %q: its lora_A is missing", name)
-		case isB, isHead(name):
+		case isB, a.inHead(name):
 		default:
 			return nil, fmt.Errorf("tensor %q: neither a LoRA matrix nor part of the head", name)
 		}
@@ -155,7 +164,7 @@ func (a *Adapter) pair(linear string) (Linear, error) {
 		return Linear{}, fmt.Errorf("tensor %q: shape %v, and lora_B %v: both need two dimensions", s.A(), A.Shape, B.Shape)
 	}
 	x := Linear{Name: linear, In: A.Shape[1], Out: B.Shape[0]}
-	site, err := a.LoRA.site(x)
+	site, err := a.LoRA.At(x)
 	if err != nil {
 		return Linear{}, err
 	}
@@ -175,7 +184,7 @@ func (a *Adapter) Sites(linears []Linear) ([]Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("placing an adapter: %w", err)
 	}
-	match, err := a.LoRA.matcher()
+	match, err := a.LoRA.matcher(linears)
 	if err != nil {
 		return nil, fmt.Errorf("placing an adapter: %w", err)
 	}
@@ -193,7 +202,7 @@ func (a *Adapter) Sites(linears []Linear) ([]Site, error) {
 		case !ok && match(x.Name) && a.LoRA.inLayers(x.Name):
 			return nil, fmt.Errorf("placing an adapter: it is meant for %s too but has no tensors for it", x.Name)
 		case ok:
-			site, err := a.LoRA.site(x)
+			site, err := a.LoRA.At(x)
 			if err != nil {
 				return nil, fmt.Errorf("placing an adapter: %w", err)
 			}

@@ -53,7 +53,7 @@ func parseConfig(data []byte) (*Adapter, error) {
 		"peft_type": &kind, "base_model_name_or_path": &a.Base,
 		"r": &a.LoRA.Rank, "lora_alpha": &a.LoRA.Alpha, "lora_dropout": &a.LoRA.Dropout, "use_rslora": &a.LoRA.RSLoRA,
 		"target_modules": (*targets)(&a.LoRA), "layers_to_transform": (*layers)(&a.LoRA.Layers),
-		"rank_pattern": (*patterns)(&a.LoRA.RankPattern), "alpha_pattern": (*patterns)(&a.LoRA.AlphaPattern),
+		"modules_to_save": &a.Modules, "rank_pattern": (*patterns)(&a.LoRA.RankPattern), "alpha_pattern": (*patterns)(&a.LoRA.AlphaPattern),
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		target, used := take[name]
@@ -68,6 +68,10 @@ func parseConfig(data []byte) (*Adapter, error) {
 	if kind != "LORA" {
 		return nil, fmt.Errorf("peft_type: %q is not supported, want \"LORA\"", kind)
 	}
+	// A head's modules are known by their names, under which PEFT lists more than there are.
+	if a.Modules = slices.DeleteFunc(a.Modules, headModules.MatchString); len(a.Modules) == 0 {
+		a.Modules = nil
+	}
 	return a, a.LoRA.check()
 }
 
@@ -75,7 +79,7 @@ func parseConfig(data []byte) (*Adapter, error) {
 // computes. A nil list allows every value.
 var harmless = map[string][]string{
 	"auto_mapping": nil, "corda_config": nil, "ensure_weight_tying": nil, "eva_config": nil, "inference_mode": nil,
-	"loftq_config": nil, "lora_ga_config": nil, "megatron_core": nil, "modules_to_save": nil, "peft_version": nil,
+	"loftq_config": nil, "lora_ga_config": nil, "megatron_core": nil, "peft_version": nil,
 	"qalora_group_size": nil, "revision": nil, "runtime_config": nil,
 	"bias":              {`"none"`},
 	"task_type":         {`"SEQ_CLS"`},
@@ -216,7 +220,10 @@ func (a *Adapter) writeConfig(path string) error {
 func (a *Adapter) modulesToSave() []string {
 	var modules []string
 	for _, name := range a.Head().Names() {
-		module := headModules.FindStringSubmatch(name)[1]
+		module := moduleOf(name)
+		if found := headModules.FindStringSubmatch(name); found != nil {
+			module = found[1]
+		}
 		if !slices.Contains(modules, module) {
 			modules = append(modules, module)
 		}

@@ -46,7 +46,7 @@ func TestPatternsSetRankAndScale(t *testing.T) {
 		"roberta.encoder.layer.0.attention.output.dense": {Rank: 4, Scale: 8},
 		"roberta.encoder.layer.0.intermediate.dense":     {Rank: 4, Scale: 4},
 	} {
-		got, err := a.LoRA.site(Linear{Name: name})
+		got, err := a.LoRA.At(Linear{Name: name})
 		if err != nil || got.Rank != want.Rank || got.Scale != want.Scale {
 			t.Errorf("%s: rank %d, scale %v (%v), want %d, %v", name, got.Rank, got.Scale, err, want.Rank, want.Scale)
 		}

@@ -155,7 +155,7 @@ func (a *adaptation) save(dir, base string, own safetensors.Tensors, r *Result) 
 	if a.lora.Rank == 0 {
 		return saveTensors(filepath.Join(dir, "head.safetensors"), own)
 	}
-	adapter := &adapters.Adapter{LoRA: a.lora, Base: base, Tensors: own}
+	adapter := &adapters.Adapter{LoRA: a.lora, Base: base, Tensors: own, Modules: headModules(a.base.Architecture)}
 	if err := adapter.Save(dir); err != nil {
 		return fmt.Errorf("saving the adapter: %w", err)
 	}

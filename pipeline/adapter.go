@@ -20,7 +20,7 @@ func loadAdapter(dir string, base models.Architecture) (*adapters.Adapter, []ada
 	if err != nil {
 		return nil, nil, err
 	}
-	sites, err := a.Sites(adapters.Linears(graph))
+	sites, err := a.Sites(linears(base, graph))
 	if err != nil {
 		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
 	}

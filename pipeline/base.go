@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"metalora/adapters"
 	"metalora/models"
 	"metalora/models/safetensors"
+	"metalora/onnx"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/rng"
 	"metalora/pipeline/train"
@@ -135,13 +137,37 @@ func freshHead(base *models.Folder, s *rng.Stream) safetensors.Tensors {
 	return merged(models.FreshHead(base.Architecture, s), models.Poolers(base.Architecture, base.Tensors))
 }
 
+// linears are those linear layers of a model's graph that may bear an adapter. In a graph that numbers no layers, nothing but its
+// structure tells the head's.
+func linears(a models.Architecture, graph *onnx.Model) []adapters.Linear {
+	all := adapters.Linears(graph)
+	if adapters.Numbered(all) {
+		return all
+	}
+	head := map[string]bool{}
+	for _, p := range a.Parameters() {
+		head[p.Name] = p.Head
+	}
+	return slices.DeleteFunc(all, func(x adapters.Linear) bool { return head[x.Name+".weight"] })
+}
+
+// headModules are the modules of a model's head, which an adapter brings whole: of an export, names need not tell them.
+func headModules(a models.Architecture) (modules []string) {
+	for _, p := range a.Parameters() {
+		if module, ok := strings.CutSuffix(p.Name, ".weight"); ok && p.Head {
+			modules = append(modules, module)
+		}
+	}
+	return modules
+}
+
 // sites says where LoRA sits in a model.
 func sites(a models.Architecture, l adapters.LoRA) ([]adapters.Site, error) {
 	graph, err := a.Forward(models.Dropout{})
 	if err != nil {
 		return nil, fault.Input(err)
 	}
-	found, err := l.Sites(adapters.Linears(graph))
+	found, err := l.Sites(linears(a, graph))
 	if err != nil {
 		return nil, fault.Usage(err)
 	}

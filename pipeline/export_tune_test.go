@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 
 	"metalora/convai2"
 	"metalora/models"
+	"metalora/onnx"
 	"metalora/pipeline/rng"
 	"metalora/tokenize"
 )
@@ -54,22 +57,21 @@ func writeSmallBase(dir string) (folder, data string, err error) {
 	return folder, data, vocabulary.WriteFiles(folder)
 }
 
-// TestTuneAnExport: an export is tuned, dropout and all, to the losses and scores of the folder that it was made of, and the
-// adapter that comes of it fits both.
-func TestTuneAnExport(t *testing.T) {
-	folder, export, data := smallBase(t)
-	tune := func(model string) (*TuneResult, string) {
-		t.Helper()
-		adapter := filepath.Join(t.TempDir(), "adapter")
-		r, err := Tune(t.Context(), TuneOptions{Model: model, Data: data, AdapterOut: adapter,
-			Sets: []string{"adapt.epochs=2", "adapt.batch=4", "adapt.learning_rate=0.003", "threads=1"}}, Quiet{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r, adapter
+// tuned tunes a model and returns what came of it, and the adapter.
+func tuned(t *testing.T, model, data string, sets ...string) (*TuneResult, string) {
+	t.Helper()
+	adapter := filepath.Join(t.TempDir(), "adapter")
+	r, err := Tune(t.Context(), TuneOptions{Model: model, Data: data, AdapterOut: adapter,
+		Sets: append([]string{"adapt.epochs=2", "adapt.batch=4", "adapt.learning_rate=0.003", "threads=1"}, sets...)}, Quiet{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	want, wantAdapter := tune(folder)
-	got, gotAdapter := tune(export)
+	return r, adapter
+}
+
+// alikeTuned compares two trainings' sizes and losses.
+func alikeTuned(t *testing.T, want, got *TuneResult) {
+	t.Helper()
 	if got.Parameters != want.Parameters || got.Steps != want.Steps || len(got.Epochs) != len(want.Epochs) {
 		t.Errorf("%+v, the folder's %+v", got, want)
 	}
@@ -81,11 +83,51 @@ func TestTuneAnExport(t *testing.T) {
 	if want.Epochs[0].Loss == want.Epochs[1].Loss {
 		t.Error("nothing was learned")
 	}
+}
+
+// TestTuneAnExport: an export is tuned, dropout and all, to the losses and scores of the folder that it was made of, and the
+// adapter that comes of it fits both.
+func TestTuneAnExport(t *testing.T) {
+	folder, export, data := smallBase(t)
+	want, wantAdapter := tuned(t, folder, data)
+	got, gotAdapter := tuned(t, export, data)
+	alikeTuned(t, want, got)
 	reference := rowOf(t, folder, wantAdapter)
 	for _, pair := range [][2]string{{export, gotAdapter}, {folder, gotAdapter}, {export, wantAdapter}} {
 		if d, _ := differ(reference, rowOf(t, pair[0], pair[1])); !(d <= 1e-4) {
 			t.Errorf("%v: logits differ by %v", pair, d)
 		}
+	}
+}
+
+// TestTuneWithoutNames: an export of which no name is left bears adapters on all linear layers before its last layer norm, as the
+// folder does, and its own adapter fits it.
+func TestTuneWithoutNames(t *testing.T) {
+	folder, export, data := smallBase(t)
+	m, err := onnx.ReadFile(export)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{}
+	for i, w := range m.Graph.Initializers {
+		names[w.Name] = fmt.Sprintf("t%d", i)
+		w.Name = names[w.Name]
+	}
+	for _, n := range m.Graph.Nodes {
+		n.Name = ""
+		for i, v := range n.Inputs {
+			n.Inputs[i] = cmp.Or(names[v], v)
+		}
+	}
+	nameless := filepath.Join(filepath.Dir(export), "nameless.onnx")
+	if err := m.WriteFile(nameless); err != nil {
+		t.Fatal(err)
+	}
+	want, wantAdapter := tuned(t, folder, data, "model.dropout=0")
+	got, gotAdapter := tuned(t, nameless, data, "model.dropout=0")
+	alikeTuned(t, want, got)
+	if d, _ := differ(rowOf(t, folder, wantAdapter), rowOf(t, nameless, gotAdapter)); !(d <= 1e-4) {
+		t.Errorf("logits differ by %v", d)
 	}
 }
 

@@ -212,7 +212,7 @@ func (r *retraining) saveDiscarded(dir string, head safetensors.Tensors) error {
 			}
 			continue
 		}
-		a := &adapters.Adapter{LoRA: r.lora, Base: "../../model", Tensors: adapters.Explicit(r.sites, own)}
+		a := &adapters.Adapter{LoRA: r.lora, Base: "../../model", Tensors: adapters.Explicit(r.sites, own), Modules: headModules(r.base.Architecture)}
 		if err := a.Save(task); err != nil {
 			return fmt.Errorf("saving the discarded adapter of %s: %w", r.retrain[i].Name, err)
 		}

@@ -61,22 +61,42 @@ func (l *Limits) pad(x *index, n *onnx.Node) {
 var numbered = regexp.MustCompile(`\.\d+\.`)
 
 // Head names the weights behind the row's one vector: those of the classification head and of a pooler. Everything before
-// has a vector for each token, but for the encoder's last layer where a graph computes no more of it than the head reads.
+// has a vector for each token, but for the encoder's last layer where a graph computes no more of it than the head reads: that one
+// is told by the number in its names or, where no name has one, ends in the graph's last layer norm.
 func (m *Model) Head() (map[string]bool, error) {
 	info, err := onnx.Infer(m.Graph)
 	if err != nil {
 		return nil, err
 	}
+	encoder := m.normed()
 	head := map[string]bool{}
 	for _, n := range m.Graph.Graph.Nodes {
 		shape := info[n.Output(0)].Shape
 		for _, v := range n.Inputs {
 			if _, ok := m.Weights[v]; ok {
-				inRow := !numbered.MatchString(v) && len(shape) == 2 && shape[0].Name == "rows" && shape[1].Size >= 0
+				inRow := !encoder(v) && len(shape) == 2 && shape[0].Name == "rows" && shape[1].Size >= 0
 				before, seen := head[v]
 				head[v] = inRow && (before || !seen)
 			}
 		}
 	}
 	return head, nil
+}
+
+// normed tells the weights that the last layer norm depends on, if no name has a layer's number; else the numbered ones.
+func (m *Model) normed() func(weight string) bool {
+	if slices.ContainsFunc(m.Order, numbered.MatchString) {
+		return numbered.MatchString
+	}
+	needed, last := map[string]bool{}, false
+	for _, n := range slices.Backward(m.Graph.Graph.Nodes) {
+		first := n.Op == "LayerNormalization" && !last
+		last = last || first
+		if first || slices.ContainsFunc(n.Outputs, func(o string) bool { return o != "" && needed[o] }) {
+			for _, v := range n.Inputs {
+				needed[v] = true
+			}
+		}
+	}
+	return func(weight string) bool { return needed[weight] }
 }

@@ -35,6 +35,7 @@ func (r *rewriter) linears() error {
 		swallowed[l.node] = l.y != l.node.Output(0)
 	}
 	w := &linearWriter{r: r, flat: map[string]string{}, tails: map[int64]string{}}
+	w.ids = slices.ContainsFunc(r.model.Graph.Inputs, func(v onnx.ValueInfo) bool { return v.Name == inputIDs })
 	r.replace(func(b *onnx.Builder, n *onnx.Node) {
 		l, ok := found[n.Output(0)]
 		switch {
@@ -114,7 +115,8 @@ func (r *rewriter) linear(x *index, n *onnx.Node) (l layer, ok bool) {
 type linearWriter struct {
 	r     *rewriter
 	flat  map[string]string // by value: the same as [tokens, width]
-	rows  string            // the shape of input_ids
+	ids   bool              // the graph reads input_ids
+	rows  string            // their shape
 	tails map[int64]string  // by width: the shape [rows, length, width]
 }
 
@@ -144,7 +146,7 @@ func (w *linearWriter) flatten(b *onnx.Builder, v string, width int64, rank int)
 
 // target is the shape that a layer's output has in the graph: that of x, with another last dimension.
 func (w *linearWriter) target(b *onnx.Builder, l layer, shape onnx.Shape) string {
-	if len(shape) != 3 || shape[0].Name != "rows" || shape[1].Name != "length" {
+	if !w.ids || len(shape) != 3 || shape[0].Name != "rows" || shape[1].Name != "length" {
 		leading := b.Op("Slice", []string{b.Op("Shape", []string{l.x}), b.Ints(0), b.Ints(int64(len(shape) - 1))})
 		return b.Op("Concat", []string{leading, b.Ints(l.out)}, onnx.IntAttr("axis", 0))
 	}

@@ -144,15 +144,18 @@ func match(g *onnx.Graph, patterns []string) (floats, others []string, err error
 func matchesAny(patterns []string, name string, matched []bool) bool {
 	any := false
 	for i, p := range patterns {
-		if p == name || matches(p, name) {
+		if Matches(p, name) {
 			matched[i], any = true, true
 		}
 	}
 	return any
 }
 
-// matches reports whether a pattern matches the whole name. The last * is the only one worth going back to.
-func matches(pattern, name string) bool {
+// Matches reports whether a pattern matches the whole name: * stands for any characters, ? for one; a name matches itself.
+func Matches(pattern, name string) bool { return pattern == name || wild(pattern, name) }
+
+// wild goes back to the last * alone, the only one worth it.
+func wild(pattern, name string) bool {
 	p, n, star, resume := 0, 0, -1, 0
 	for n < len(name) {
 		switch {

@@ -138,8 +138,8 @@ func TestMatches(t *testing.T) {
 		{"*a*b", "aXbaYb", true}, {"*a*b", "aXbaYc", false}, {"a**c", "abc", true}, {"[ab]", "a", false}, {"[ab]", "[ab]", true},
 		{"*.bias", "layer.bias.scale", false}, {"w*", "w", true}, {"x", "xx", false},
 	} {
-		if got := matches(c.pattern, c.name); got != c.want {
-			t.Errorf("matches(%q, %q) = %v", c.pattern, c.name, got)
+		if got := Matches(c.pattern, c.name); got != c.want {
+			t.Errorf("Matches(%q, %q) = %v", c.pattern, c.name, got)
 		}
 	}
 }

@@ -143,7 +143,7 @@ func badModels(t *testing.T) map[string]struct {
 			n.Domain = "com.example"
 			m.Graph.Nodes = append([]*onnx.Node{n, node("Bernoulli", "oddest", "odd:out", "odder")}, m.Graph.Nodes...)
 			m.Graph.Nodes[2].Inputs[0] = "odder"
-		}), []string{"2 of the graph's nodes", `"odd" (com.example::Mystery): there is no rule`, `"oddest" (Bernoulli): there is no rule`}},
+		}), []string{"2 of the graph's nodes", `"odd" (com.example::Mystery): there is no rule`, `"oddest" (Bernoulli): it draws at random`}},
 	}
 }
 

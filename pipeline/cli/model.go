@@ -27,7 +27,7 @@ func (p *program) model() *cobra.Command {
   metalora model pull roberta-base
   metalora model export roberta-base -o roberta.onnx`,
 	}
-	cmd.AddCommand(p.modelPull(), p.modelInspect(), p.modelExport(), p.modelMerge())
+	cmd.AddCommand(p.modelPull(), p.modelInspect(), p.modelExport(), p.modelMerge(), p.modelLoRA())
 	return chooser(cmd, needsVerb)
 }
 
