@@ -32,6 +32,7 @@ var rooms = map[string][]string{
 	"pipeline":           {"configs", "disk", "convai2…", "tokenize…", "onnx…", "models…", "adapters…", "eval…", "pipeline…"},
 	"pipeline/rng":       {},
 	"pipeline/fault":     {},
+	"pipeline/board":     {},
 	"pipeline/config":    {"pipeline/fault"},
 	"pipeline/corpus":    {"pipeline/config", "pipeline/download", "pipeline/fault"},
 	"pipeline/filelock":  {},
@@ -42,7 +43,7 @@ var rooms = map[string][]string{
 // secrets are outside packages that only some rooms may import, tests included.
 var secrets = map[string][]string{
 	"github.com/yalue/onnxruntime_go": {"onnx/ort"},
-	"google.golang.org/protobuf":      {"onnx", "onnx/onnxpb"},
+	"google.golang.org/protobuf":      {"onnx", "onnx/onnxpb", "pipeline/board"},
 	"github.com/sugarme":              {"tokenize"},
 	"github.com/spf13":                {"pipeline…"},
 	"github.com/schollz/progressbar":  {"pipeline…"},

@@ -47,7 +47,7 @@ func (e *executor) runAdapt(ctx context.Context, u *Unit, dir string, p Progress
 	if u.Family == "none" {
 		return errors.Join(e.score(ctx, u, base, filepath.Join(u.NeedDirs[from], "discarded"), tasks[0], result, dir), result.write(dir))
 	}
-	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed), checkpoints: newCheckpoints(e.config, u, p)}
+	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed), checkpoints: newCheckpoints(e.config, u, p), events: newEvents(u, p)}
 	own, err := a.train(ctx, tasks[0], result, dir, p)
 	if err != nil {
 		return err
@@ -94,6 +94,7 @@ type adaptation struct {
 	moved   safetensors.Tensors // set by train in full fine-tuning: the base's weights, moved
 
 	checkpoints *checkpoints // nil: none are written
+	events      *events
 }
 
 // train returns the adapter and head. Bases adapted to one task under one seed start from the same draws and see the
@@ -103,7 +104,7 @@ func (a *adaptation) train(ctx context.Context, task train.Task, result *Result,
 	if err != nil {
 		return nil, err
 	}
-	s.checkpoints = a.checkpoints
+	s.checkpoints, s.events = a.checkpoints, a.events
 	t, err := newSession(s, result, dir, p)
 	if err != nil {
 		return nil, err

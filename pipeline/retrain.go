@@ -57,7 +57,7 @@ func (r *retraining) train(ctx context.Context, result *Result, dir string, p Pr
 	if err != nil {
 		return err
 	}
-	s.checkpoints = newCheckpoints(r.config, r.unit, p)
+	s.checkpoints, s.events = newCheckpoints(r.config, r.unit, p), newEvents(r.unit, p)
 	t, err := newSession(s, result, dir, p)
 	if err != nil {
 		return err

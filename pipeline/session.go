@@ -27,6 +27,7 @@ type session struct {
 
 	kept        []safetensors.Tensors // weights of the best epoch so far, where the unit keeps them
 	checkpoints *checkpoints          // nil: none are written
+	events      *events               // nil: none are written
 	// onEpoch sees each epoch's held-out scores by task, after they are in the result.
 	onEpoch func(epoch eval.Epoch, scores [][]eval.TurnScore) error
 }
@@ -48,6 +49,7 @@ type settings struct {
 	seed     uint64
 
 	checkpoints *checkpoints // nil: none are written
+	events      *events      // nil: none are written
 }
 
 type innerSettings struct {
@@ -58,7 +60,7 @@ type innerSettings struct {
 
 // newSession builds the engines and binds the weights.
 func newSession(s settings, result *Result, dir string, p Progress) (*session, error) {
-	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints,
+	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints, events: s.events,
 		scores: func(epoch int) bool { return !s.lastOnly || epoch+1 == s.epochs }}
 	if err := t.open(s); err != nil {
 		t.close()
@@ -80,10 +82,12 @@ func newSession(s settings, result *Result, dir string, p Progress) (*session, e
 		return nil, err
 	}
 	p.Expect(t.run.Done, len(t.run.Plan))
+	t.events.begin(t.run.Done)
 	t.run.AfterStep = func(r train.Result) error {
 		t.loss, t.steps = t.loss+r.Loss, t.steps+1
 		t.result.Tokens += r.Tokens
 		p.Step(r.Loss, r.Tokens)
+		t.events.step(r)
 		if err := t.metrics.add(r); err != nil {
 			return err
 		}
@@ -220,6 +224,7 @@ func (t *session) endEpoch(ctx context.Context, epoch int) error {
 	e := eval.Epoch{Epoch: epoch + 1, Loss: t.loss / math.Max(1, float64(t.steps)), HeldOut: meanOverTasks(scores)}
 	t.loss, t.steps = 0, 0
 	t.result.Epochs = append(t.result.Epochs, e)
+	t.events.epoch(t.run.Done, e)
 	if err := t.metrics.add(e); err != nil {
 		return err
 	}
@@ -255,6 +260,7 @@ func (t *session) close() error {
 		t.closers[i]()
 	}
 	t.closers = nil
+	t.events.end()
 	if t.metrics != nil {
 		m := t.metrics
 		t.metrics = nil

@@ -124,7 +124,7 @@ func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progre
 		return fmt.Errorf("releasing the lock of %q: %w", u.Label, err)
 	}
 	if _, there := os.Stat(u.Dir); err == nil && there == nil {
-		return disk.RemoveAll(u.Work)
+		return u.leave()
 	}
 	return err
 }
@@ -180,7 +180,19 @@ func (u *Unit) clear() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(u.removeLeftovers(), held.release(), disk.RemoveAll(u.Work))
+	return errors.Join(u.removeLeftovers(), held.release(), u.leave())
+}
+
+// leave removes a finished unit's work folder but for its events. The checkpoints lose their name first, so that a removal which
+// breaks off leaves none that is not whole.
+func (u *Unit) leave() error {
+	saved := filepath.Join(u.Work, checkpointsFolder)
+	if _, err := os.Stat(saved); err == nil {
+		if err := errors.Join(disk.RemoveAll(saved+unfinishedSuffix), disk.Rename(saved, saved+unfinishedSuffix)); err != nil {
+			return fmt.Errorf("clearing up after %q: %w", u.Label, err)
+		}
+	}
+	return errors.Join(u.keepEvents(), disk.RemoveAll(u.Work))
 }
 
 // nextStart says where the unit would begin now.

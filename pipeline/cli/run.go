@@ -75,6 +75,9 @@ func (p *program) publish(e *pipeline.Experiment) error {
 	if err := study.WriteReport(e.ReportDir()); err != nil {
 		return err
 	}
+	if err := e.WriteBoard(study); err != nil {
+		return err
+	}
 	if err := study.Text(p.out); err != nil {
 		return err
 	}
