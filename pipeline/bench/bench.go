@@ -32,6 +32,7 @@ type Case struct {
 	Length  int // tokens of a pair
 	Threads int
 	Repeats int
+	Spin    bool   // see [ort.Options]
 	Profile string // start of the name of the engine's profile; empty: none
 }
 
@@ -171,7 +172,7 @@ func (c Case) prepare(ctx context.Context) (*step, error) {
 
 // prepareOf is prepare for another graph than the configuration's.
 func (c Case) prepareOf(ctx context.Context, a models.Architecture, weights safetensors.Tensors) (*step, error) {
-	l, err := newLoad(a, weights, c.Trains, c.Rank, c.Dropout, c.Threads, c.Profile)
+	l, err := newLoad(a, weights, c.Trains, c.Rank, c.Dropout, c.Threads, c.Spin, c.Profile)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +200,7 @@ func (c Case) prepareOf(ctx context.Context, a models.Architecture, weights safe
 
 // load is the case's model of random weights with its optimiser.
 func (c Case) load() (*load, error) {
-	return newLoad(c.Config, models.Initialise(c.Config, rng.New(1, "bench")), c.Trains, c.Rank, c.Dropout, c.Threads, c.Profile)
+	return newLoad(c.Config, models.Initialise(c.Config, rng.New(1, "bench")), c.Trains, c.Rank, c.Dropout, c.Threads, c.Spin, c.Profile)
 }
 
 // turn is drawn ids of full length: what a real turn costs does not hang on which words it has.

@@ -32,12 +32,12 @@ func newSpec(a models.Architecture, trains train.Weights, rank int, dropout floa
 }
 
 // newLoad opens the engine of [newSpec] and draws the adapter.
-func newLoad(a models.Architecture, tensors safetensors.Tensors, trains train.Weights, rank int, dropout float64, threads int, profile string) (*load, error) {
+func newLoad(a models.Architecture, tensors safetensors.Tensors, trains train.Weights, rank int, dropout float64, threads int, spin bool, profile string) (*load, error) {
 	spec, err := newSpec(a, trains, rank, dropout)
 	if err != nil {
 		return nil, err
 	}
-	spec.Threads, spec.Profile = threads, profile
+	spec.Threads, spec.Spin, spec.Profile = threads, spin, profile
 	for name, t := range adapters.Init(spec.Sites, rng.New(1, "adapter")) {
 		tensors[name] = t
 	}

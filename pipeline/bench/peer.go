@@ -31,6 +31,7 @@ type PeerOptions struct {
 	Rank      int
 	Dropout   float64
 	Threads   int
+	Spin      bool // see [ort.Options]
 }
 
 // Peer does the experiment's work one turn at a time, asked line by line, so that another program that does the same can be
@@ -65,7 +66,7 @@ func OpenPeer(o PeerOptions) (*Peer, error) {
 	if trains == 0 {
 		o.Rank, o.Dropout = 0, 0
 	}
-	if p.load, err = newLoad(architecture, tensors, trains, o.Rank, o.Dropout, o.Threads, ""); err != nil {
+	if p.load, err = newLoad(architecture, tensors, trains, o.Rank, o.Dropout, o.Threads, o.Spin, ""); err != nil {
 		return nil, err
 	}
 	for _, t := range tensors {

@@ -26,7 +26,7 @@ func dialogues(t *testing.T) string {
 // ask opens a peer of the demo's size on the first dialogue and returns its answers, the greeting first.
 func ask(t *testing.T, mode string, dropout float64, lines ...string) []map[string]any {
 	t.Helper()
-	p, err := OpenPeer(PeerOptions{Mode: mode, Data: dialogues(t), Size: "demo", Dialogues: 1, Rank: 8, Dropout: dropout, Threads: 2})
+	p, err := OpenPeer(PeerOptions{Mode: mode, Data: dialogues(t), Size: "demo", Dialogues: 1, Rank: 8, Dropout: dropout, Threads: 2, Spin: mode == "lora"})
 	if err != nil {
 		t.Fatal(err)
 	}

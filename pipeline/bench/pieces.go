@@ -20,8 +20,8 @@ type Piece struct {
 	Detail string  `json:"detail"`
 }
 
-// Pieces measures the optimiser, the tokenizer on the texts of data, and how cost grows with the number of turns; most is the
-// largest number of turns.
+// Pieces measures the optimiser, the tokenizer on the texts of data, runs that mix ten adapters, and how cost grows with the
+// number of turns; most is the largest number of turns.
 func Pieces(ctx context.Context, data string, threads, most int) ([]Piece, error) {
 	optimiser, err := adamWPiece(125_000_000)
 	if err != nil {
@@ -31,11 +31,15 @@ func Pieces(ctx context.Context, data string, threads, most int) ([]Piece, error
 	if err != nil {
 		return nil, fmt.Errorf("measuring the tokenizer: %w", err)
 	}
+	mix, err := mixPiece(ctx, "minilm", 10, 2, 48, threads)
+	if err != nil {
+		return nil, fmt.Errorf("measuring mixed adapters: %w", err)
+	}
 	growth, err := growthPieces(ctx, data, threads, most)
 	if err != nil {
 		return nil, fmt.Errorf("measuring growth: %w", err)
 	}
-	return append([]Piece{optimiser, tokenizer}, growth...), nil
+	return append([]Piece{optimiser, tokenizer, mix}, growth...), nil
 }
 
 // adamWPiece compares a step of the optimiser over n weights, the check of the gradients' norm included, with moving the bytes

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestPieces: the optimiser costs something beside the stream, and the growth has one line for each power of ten.
+// TestPieces: the optimiser costs something beside the stream, mixed adapters beside a single one, and the growth has one line
+// for each power of ten.
 func TestPieces(t *testing.T) {
 	optimiser, err := adamWPiece(1_000_000)
 	if err != nil || optimiser.Value <= 0 {
@@ -16,8 +17,12 @@ func TestPieces(t *testing.T) {
 	if err != nil || len(growth) != 1 || growth[0].Value <= 0 {
 		t.Errorf("%+v (%v)", growth, err)
 	}
+	mix, err := mixPiece(t.Context(), "demo", 3, 2, 8, 2)
+	if err != nil || mix.Value <= 0 {
+		t.Errorf("%+v (%v)", mix, err)
+	}
 	var text bytes.Buffer
-	if err := WritePieces(&text, append(growth, optimiser)); err != nil || strings.Count(text.String(), "\n") != 4 {
+	if err := WritePieces(&text, append(growth, optimiser, mix)); err != nil || strings.Count(text.String(), "\n") != 5 {
 		t.Errorf("printed %q (%v)", &text, err)
 	}
 }

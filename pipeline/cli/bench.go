@@ -17,7 +17,7 @@ func (p *program) bench() *cobra.Command {
 	var sizes []string
 	var rows, length, threads, repeats int
 	var profile, save string
-	var asJSON bool
+	var asJSON, spin bool
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure steps of training and scoring against the engine's own matrix product",
@@ -40,6 +40,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 					return fault.Usage(err)
 				}
 				for _, c := range cases {
+					c.Spin = spin
 					if profile != "" {
 						c.Profile = profile + strings.Map(plain, c.Name)
 					}
@@ -68,6 +69,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 	f.IntVar(&length, "length", 96, "tokens of a pair")
 	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")
 	f.IntVar(&repeats, "repeats", 0, "readings of each case; 0: 15, or 4 at base size")
+	f.BoolVar(&spin, "spin", false, "let the engine's threads spin while a run is under way")
 	f.StringVar(&profile, "profile", "", "write the engine's profile of each case to a file that begins with `PREFIX`")
 	f.StringVar(&save, "save", "", "write the readings and their environment to `FILE`, as JSON")
 	f.BoolVar(&asJSON, "json", false, "write the readings as JSON")
@@ -146,6 +148,7 @@ alternation, turn by turn:
 	f.IntVar(&o.Rank, "rank", 8, "of LoRA")
 	f.Float64Var(&o.Dropout, "dropout", 0.1, "of the model and of LoRA's input")
 	f.IntVar(&o.Threads, "threads", 2, "threads of the engine; 0: all cores")
+	f.BoolVar(&o.Spin, "spin", false, "let the engine's threads spin while a run is under way")
 	return cmd
 }
 
