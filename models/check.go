@@ -29,7 +29,7 @@ func (c Config) Check() error {
 func (c Config) checkKind() error {
 	switch {
 	case c.family().class == "":
-		return fmt.Errorf("model_type %q is not supported, want one of %q", c.ModelType, slices.Sorted(maps.Keys(families)))
+		return fmt.Errorf("model_type %q is not supported, want one of %q", c.ModelType, Families())
 	case activations[c.HiddenAct].op == "":
 		return fmt.Errorf("%s %q is not supported, want one of %q", c.fieldName("hidden_act"), c.HiddenAct, slices.Sorted(maps.Keys(activations)))
 	case c.PositionEmbeddingType != "absolute":

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 
 	"metalora/disk"
 )
@@ -44,6 +45,13 @@ type Config struct {
 
 // DefaultConfig is what Hugging Face takes for the fields that a config.json of RoBERTa leaves out.
 func DefaultConfig() Config { return defaults("roberta") }
+
+// FamilyConfig is what Hugging Face takes where a config.json names a family, a model_type, and nothing else. A family that is not
+// known is Check's to refuse.
+func FamilyConfig(modelType string) Config { return defaults(modelType) }
+
+// Families lists the model_types that can be a base.
+func Families() []string { return slices.Sorted(maps.Keys(families)) }
 
 // defaults are those of a model_type, which Check judges.
 func defaults(modelType string) Config {

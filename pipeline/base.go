@@ -34,7 +34,7 @@ func loadBase(c *Config, t *tokenize.Tokenizer, seed int) (*models.Folder, error
 	return &models.Folder{Architecture: cfg, Tensors: tensors, HasHead: true}, nil
 }
 
-// initConfig is a RoBERTa of the configured shape for a tokenizer.
+// initConfig is a base of the configured shape for a tokenizer.
 func initConfig(c *Config, t *tokenize.Tokenizer) models.Config {
 	cfg := c.Model.Init.shape()
 	if c.Model.Init.Vocabulary == 0 {
@@ -44,10 +44,12 @@ func initConfig(c *Config, t *tokenize.Tokenizer) models.Config {
 	return cfg
 }
 
-// shape is a RoBERTa of these sizes, with RoBERTa's own vocabulary where none is given.
+// shape is a model of the family and of these sizes, with the family's own vocabulary where none is given.
 func (i *Init) shape() models.Config {
-	cfg := models.DefaultConfig()
-	cfg.TypeVocabSize, cfg.LayerNormEps = 1, 1e-5 // as every published RoBERTa has them
+	cfg := models.FamilyConfig(i.Family)
+	if cfg.Limits().FreePads {
+		cfg.TypeVocabSize, cfg.LayerNormEps = 1, 1e-5 // as every published RoBERTa and XLM-R has them
+	}
 	cfg.HiddenSize, cfg.NumHiddenLayers, cfg.NumAttentionHeads = i.Hidden, i.Layers, i.Heads
 	cfg.IntermediateSize, cfg.MaxPositionEmbeddings = i.Intermediate, i.Positions
 	if i.Vocabulary > 0 {

@@ -100,14 +100,15 @@ type Model struct {
 	Dropout   float64 `yaml:"dropout"` // of hidden states, attention and head, while training
 }
 
-// Init is the shape of a RoBERTa that starts from random weights.
+// Init is the shape of a base that starts from random weights.
 type Init struct {
-	Hidden       int `yaml:"hidden"`
-	Layers       int `yaml:"layers"`
-	Heads        int `yaml:"heads"`
-	Intermediate int `yaml:"intermediate"` // default: 4 x hidden
-	Positions    int `yaml:"positions"`
-	Vocabulary   int `yaml:"vocabulary"` // 0: the tokenizer's
+	Family       string `yaml:"family"` // model_type of a Hugging Face folder: roberta, bert, distilbert, xlm-roberta
+	Hidden       int    `yaml:"hidden"`
+	Layers       int    `yaml:"layers"`
+	Heads        int    `yaml:"heads"`
+	Intermediate int    `yaml:"intermediate"` // default: 4 x hidden
+	Positions    int    `yaml:"positions"`
+	Vocabulary   int    `yaml:"vocabulary"` // 0: the tokenizer's
 }
 
 // Retrain is the first stage: each method from each seed.
@@ -219,7 +220,10 @@ func Default() *Config {
 }
 
 // SetDefaults implements config.Section.
-func (i *Init) SetDefaults() { i.Positions = 514 }
+func (i *Init) SetDefaults() { i.Family, i.Positions = defaultFamily, 514 }
+
+// defaultFamily is what a base from random weights is where nothing else is asked for.
+const defaultFamily = "roberta"
 
 // SetDefaults implements config.Section.
 func (s *Synthetic) SetDefaults() {

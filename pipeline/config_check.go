@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"metalora/models"
 	"metalora/pipeline/config"
 )
 
@@ -97,6 +98,7 @@ func (c *Config) modelRules() []config.Rule {
 		return rules
 	}
 	return append(rules,
+		config.OneOf("model.init.family", i.Family, models.Families()...),
 		config.AtLeast("model.init.hidden", i.Hidden, 1),
 		config.AtLeast("model.init.layers", i.Layers, 1),
 		config.AtLeast("model.init.heads", i.Heads, 1),
@@ -104,7 +106,7 @@ func (c *Config) modelRules() []config.Rule {
 		config.AtLeast("model.init.intermediate", i.Intermediate, 1),
 		config.AtLeast("model.init.positions", i.Positions, 10), // two are spoken for, a pair needs eight
 		config.AtLeast("model.init.vocabulary", i.Vocabulary, 0),
-		config.Require("data.max_length", c.Data.MaxLength <= i.Positions-2, fmt.Sprintf("%d tokens do not fit %d positions, of which RoBERTa uses two less", c.Data.MaxLength, i.Positions)))
+		config.Require("data.max_length", c.Data.MaxLength <= i.shape().Limits().Length, fmt.Sprintf("%d tokens do not fit %d positions, of which RoBERTa uses two less", c.Data.MaxLength, i.Positions)))
 }
 
 func (c *Config) trainingRules() []config.Rule {

@@ -127,6 +127,9 @@ func (c *Config) baseSettings(s map[string]any, in *Inputs) {
 	maps.Copy(s, map[string]any{
 		"model.init.hidden": i.Hidden, "model.init.layers": i.Layers, "model.init.heads": i.Heads,
 		"model.init.intermediate": i.Intermediate, "model.init.positions": i.Positions, "model.init.vocabulary": i.Vocabulary})
+	if i.Family != defaultFamily {
+		s["model.init.family"] = i.Family
+	}
 	if c.Synthetic != nil && c.Model.Tokenizer == "" {
 		s["synthetic.vocabulary"] = c.Synthetic.Vocabulary
 	}

@@ -153,7 +153,7 @@ func facts(c *Config) [][2]string {
 	}
 	base := c.Model.Path
 	if i := c.Model.Init; i != nil {
-		base = fmt.Sprintf("RoBERTa from random weights: %d layers, hidden %d, %d heads", i.Layers, i.Hidden, i.Heads)
+		base = fmt.Sprintf("%s from random weights: %d layers, hidden %d, %d heads", i.shape().Class(false), i.Layers, i.Hidden, i.Heads)
 	}
 	list := [][2]string{
 		{"Base", base},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metalora/models"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/hub"
 	"metalora/tokenize"
@@ -41,6 +42,7 @@ ends at the line feed alone, so a carriage return is text, and special tokens th
 			if err != nil {
 				return fault.Input(err)
 			}
+			segmented := readsSegments(folder)
 			in, name, err := p.open(args)
 			if err != nil {
 				return err
@@ -50,6 +52,9 @@ ends at the line feed alone, so a carriage return is text, and special tokens th
 				ids, segments, err := encode(t, line, pair)
 				if err != nil {
 					return fault.Input(fmt.Errorf("%s:%d: %w", name, number, err))
+				}
+				if !segmented {
+					clear(segments)
 				}
 				if types {
 					return p.json(map[string][]int{"ids": ids, "types": segments})
@@ -67,6 +72,12 @@ ends at the line feed alone, so a carriage return is text, and special tokens th
 	cmd.Flags().BoolVar(&types, "types", false, "write {\"ids\":[…],\"types\":[…]} a line")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write a JSON list a line")
 	return cmd
+}
+
+// readsSegments tells whether the model of a folder looks segment ids up. Where a folder says nothing, its tokenizer is taken at its word.
+func readsSegments(folder string) bool {
+	a, err := models.ReadArchitecture(folder)
+	return err != nil || a.Limits().Segments > 0
 }
 
 func encode(t *tokenize.Tokenizer, line string, pair bool) (ids, types []int, err error) {
