@@ -70,7 +70,7 @@ personas with LoRA, and say which predicts the next utterance better.`,
 		title string
 		verbs []*cobra.Command
 	}{
-		{"Experiments:", []*cobra.Command{p.demo(), p.run(), p.plan(), p.unit(), p.status(), p.report(), p.verify(), p.linear()}},
+		{"Experiments:", []*cobra.Command{p.demo(), p.run(), p.plan(), p.unit(), p.submit(), p.status(), p.report(), p.verify(), p.linear()}},
 		{"Models and data:", []*cobra.Command{p.tune(), p.predict(), p.evaluate(), p.logits(), p.grad(), p.data(), p.tokenize(), p.model()}},
 		{"This program:", []*cobra.Command{p.doctor(), p.bench()}},
 	}

@@ -132,7 +132,7 @@ func TestLogits(t *testing.T) {
 
 // Every verb explains itself with an example.
 func TestHelp(t *testing.T) {
-	for _, verb := range []string{"demo", "run", "plan", "unit", "status", "report", "linear", "tune", "predict", "evaluate", "data pull", "data tasks", "data samples", "tokenize",
+	for _, verb := range []string{"demo", "run", "plan", "unit", "submit slurm", "submit kubernetes", "status", "report", "linear", "tune", "predict", "evaluate", "data pull", "data tasks", "data samples", "tokenize",
 		"model pull", "model inspect", "model lora", "logits", "grad", "doctor", "bench"} {
 		t.Run(verb, func(t *testing.T) {
 			out := succeed(t, append(strings.Fields(verb), "--help")...)

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"metalora/pipeline"
+	"metalora/pipeline/fault"
 )
 
 // planned is a unit as programs read it.
@@ -25,6 +27,7 @@ type planned struct {
 func (p *program) plan() *cobra.Command {
 	var x experiment
 	var asJSON bool
+	var machines []int
 	cmd := &cobra.Command{
 		Use:   "plan CONFIG",
 		Short: "List the units of an experiment without running them",
@@ -48,12 +51,39 @@ none, they are not known. Memory is then what the weights alone take.`,
 			if asJSON {
 				return p.json(units)
 			}
-			return p.planTable(e, units)
+			if err := p.planTable(e, units); err != nil {
+				return err
+			}
+			return p.makespans(e, machines)
 		},
 	}
 	x.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write a list of units as JSON")
+	cmd.Flags().IntSliceVar(&machines, "machines", nil, "also estimate how long all units take on so many machines: 10,100,1000")
 	return cmd
+}
+
+// makespans simulates the run on many machines.
+func (p *program) makespans(e *pipeline.Experiment, machines []int) error {
+	if len(machines) == 0 {
+		return nil
+	}
+	states, err := e.States()
+	if err != nil {
+		return err
+	}
+	estimates := e.Estimate(states)
+	for _, n := range machines {
+		if n < 1 {
+			return fault.Usage(fmt.Errorf("--machines %d: a number of machines is at least 1", n))
+		}
+		text := "not known: run one unit of each kind first"
+		if seconds := e.Makespan(states, estimates, n); seconds > 0 || !slices.Contains(states, pipeline.Todo) {
+			text = duration(&seconds)
+		}
+		p.printf("on %d machines: %s\n", n, text)
+	}
+	return nil
 }
 
 // list describes the chosen units.

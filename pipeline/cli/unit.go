@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metalora/pipeline"
+	"metalora/pipeline/batch"
 	"metalora/pipeline/fault"
 )
 
@@ -17,6 +18,7 @@ var positions = []string{"SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"}
 func (p *program) unit() *cobra.Command {
 	var x experiment
 	var index int
+	var among string
 	cmd := &cobra.Command{
 		Use:   "unit CONFIG",
 		Short: "Run one unit of an experiment by its position: what an array job calls",
@@ -33,6 +35,12 @@ request, others: try again.`,
 					return err
 				}
 			}
+			if among != "" {
+				var err error
+				if index, err = nth(among, index); err != nil {
+					return err
+				}
+			}
 			e, err := x.open(args[0])
 			if err != nil {
 				return err
@@ -42,6 +50,7 @@ request, others: try again.`,
 	}
 	x.flags(cmd)
 	cmd.Flags().IntVar(&index, "index", 0, "`position` of the unit in the plan, from 0 (default: $SLURM_ARRAY_TASK_ID or $JOB_COMPLETION_INDEX)")
+	cmd.Flags().StringVar(&among, "among", "", "count the position in this `list` of positions: 3 among 0,4-7 is 6")
 	return cmd
 }
 
@@ -59,6 +68,18 @@ func position() (int, error) {
 		return index, nil
 	}
 	return 0, fault.Usage(fmt.Errorf("which unit? give --index, or set %s or %s", positions[0], positions[1]))
+}
+
+// nth is a position by its place in a list of positions.
+func nth(list string, n int) (int, error) {
+	positions, err := batch.ParseRanges(list)
+	if err != nil {
+		return 0, err
+	}
+	if n < 0 || n >= len(positions) {
+		return 0, fault.Usage(fmt.Errorf("there is no number %d among %s: they are 0 to %d", n, list, len(positions)-1))
+	}
+	return positions[n], nil
 }
 
 func (p *program) single(cmd *cobra.Command, e *pipeline.Experiment, only []string, index int) error {
