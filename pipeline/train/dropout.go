@@ -35,8 +35,27 @@ func (g *gaps) of(u float64) int {
 	return int(min(math.Log(max(u, 0x1p-54))/g.logKeep, math.MaxInt32))
 }
 
-func (g *gaps) draw(s *rng.Stream) int {
-	word := s.Uint64()
+// draws are the words of a stream that is read from its start, made many at a time.
+type draws struct {
+	stream *rng.Stream
+	words  [64]uint64
+	at     int // the next one, from the last refill
+}
+
+func newDraws(s *rng.Stream) *draws {
+	d := &draws{stream: s}
+	s.Fill(d.words[:])
+	return d
+}
+
+// gap is the next draw's.
+func (d *draws) gap(g *gaps) int {
+	if d.at == len(d.words) {
+		d.stream.Fill(d.words[:])
+		d.at = 0
+	}
+	word := d.words[d.at]
+	d.at++
 	if gap := g.table[word>>(64-gapBits)]; gap >= 0 {
 		return int(gap)
 	}
@@ -47,18 +66,19 @@ func (g *gaps) draw(s *rng.Stream) int {
 var ones = [4096]uint8(bytes.Repeat([]byte{1}, 4096))
 
 // fill draws a dropout mask: each element is 1 (kept) with probability 1 - rate, else 0, independently. The mask is the first
-// one of every of elements of a larger one that is drawn; where both are its length, all of it.
+// one of every of elements of a larger one that is drawn; where both are its length, all of it. The stream is at its start.
 func (g *gaps) fill(mask []uint8, one, of int, s *rng.Stream) {
 	for at := 0; at < len(mask); {
 		at += copy(mask[at:], ones[:])
 	}
+	d := newDraws(s)
 	if one == of {
-		for i := g.draw(s); i < len(mask); i += 1 + g.draw(s) {
+		for i := d.gap(g); i < len(mask); i += 1 + d.gap(g) {
 			mask[i] = 0
 		}
 		return
 	}
-	for i, n := g.draw(s), len(mask)/one*of; i < n; i += 1 + g.draw(s) {
+	for i, n := d.gap(g), len(mask)/one*of; i < n; i += 1 + d.gap(g) {
 		if at := i % of; at < one {
 			mask[i/of*one+at] = 0
 		}
