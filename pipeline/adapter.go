@@ -12,6 +12,9 @@ import (
 
 // loadAdapter reads a PEFT adapter and fits it to a model: its pairs to the linear layers, its head to the model's shapes.
 func loadAdapter(dir string, base models.Architecture) (*adapters.Adapter, []adapters.Site, error) {
+	if err := intact(dir); err != nil {
+		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
+	}
 	a, err := adapters.Load(dir)
 	if err != nil {
 		return nil, nil, err

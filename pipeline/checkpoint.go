@@ -67,7 +67,7 @@ func wrong(dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(dir, manifestFile), err)
 	}
-	problems, err := m.check(dir)
+	problems, err := m.check(dir, "")
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (c *checkpoints) read(dir string) (*saved, error) {
 		return nil, fmt.Errorf("%s: %w", stateFile, err)
 	}
 	if s.Unit != c.unit || s.Result == nil {
-		return nil, fmt.Errorf("%s: it is of unit %q", stateFile, s.Unit)
+		return nil, fault.Usage(fmt.Errorf("%s: it is of %q, which has other settings or other data than %q (set them as they were, or remove the checkpoint)", stateFile, s.Unit, c.unit))
 	}
 	if s.metrics, err = os.ReadFile(filepath.Join(dir, MetricsFile)); err != nil {
 		return nil, err

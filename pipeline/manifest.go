@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"metalora/disk"
 )
@@ -98,8 +99,9 @@ func readManifest(dir string) (manifest, error) {
 	return m, nil
 }
 
-// check compares a folder with its manifest. Files are opened inside the folder only, whatever the names in it say.
-func (m manifest) check(dir string) ([]Problem, error) {
+// check compares a folder with its manifest, or the files in it whose paths begin with a prefix. Files are opened inside the folder
+// only, whatever the names in it say.
+func (m manifest) check(dir, prefix string) ([]Problem, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -107,13 +109,16 @@ func (m manifest) check(dir string) ([]Problem, error) {
 	defer root.Close()
 	var problems []Problem
 	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
+		if !strings.HasPrefix(name, prefix) {
+			continue
+		}
 		if p := m.Files[name].problem(root, name); p != "" {
 			problems = append(problems, Problem{name, p})
 		}
 	}
 	names, err := filesBelow(root)
 	for _, name := range names {
-		if _, known := m.Files[name]; !known {
+		if _, known := m.Files[name]; !known && strings.HasPrefix(name, prefix) {
 			problems = append(problems, Problem{name, "the manifest does not name it"})
 		}
 	}

@@ -98,6 +98,7 @@ func TestResume(t *testing.T) {
 			if err := calm.RunUnit(t.Context(), ex, u, Quiet{}); err != nil {
 				t.Fatal(err)
 			}
+			sameState(t, calm.Config, ex, i)
 			r := &rough.Units[i]
 			p := disturb(t, rough, ex, r, random)
 			sameFiles(t, u.Dir, r.Dir)
@@ -109,6 +110,36 @@ func TestResume(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sameState compares the checkpoint after three steps of a unit that was stopped there alone with that of one that had been stopped
+// before: weights, moments, AdamW's counts, results and metrics so far.
+func sameState(t *testing.T, c *Config, ex *executor, unit int) {
+	t.Helper()
+	var newest []string
+	for _, before := range []int{0, 1} {
+		e, err := Open(c, filepath.Join(t.TempDir(), "run"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := &e.Units[unit]
+		for _, id := range u.Needs {
+			if err := e.RunUnit(t.Context(), ex, e.Unit(id), Quiet{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if before > 0 {
+			stopAfter(t, e, ex, u, before)
+		}
+		stopAfter(t, e, ex, u, 3-before)
+		checkpoints := checkpoints{dir: filepath.Join(u.Work, checkpointsFolder)}
+		names, err := checkpoints.list()
+		if err != nil || len(names) != 1+before {
+			t.Fatalf("checkpoints %q, %v", names, err)
+		}
+		newest = append(newest, filepath.Join(checkpoints.dir, names[0]))
+	}
+	sameFiles(t, newest[0], newest[1])
 }
 
 // disturb runs a unit to its end with stops at random points: after a step, or a moment later.

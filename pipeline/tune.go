@@ -8,7 +8,6 @@ import (
 
 	"metalora/convai2"
 	"metalora/eval"
-	"metalora/models"
 	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/hub"
@@ -35,6 +34,7 @@ type TuneResult struct {
 	Cut        int          `json:"cut"`
 	HeldOut    eval.Metrics `json:"held_out"`
 	Epochs     []eval.Epoch `json:"epochs"`
+	Elsewhere  []string     `json:"elsewhere,omitempty"` // what differed when it went on from a checkpoint of another environment
 }
 
 // tuneDefaults is the experiment that tuning is a part of: its second stage on one task.
@@ -150,49 +150,15 @@ func everything(ds []*convai2.Dialogue, heldOut int) *convai2.Clustering {
 	return &convai2.Clustering{Ranked: []convai2.Cluster{all}, Rules: convai2.Clean, HeldOut: heldOut}
 }
 
-func (e *executor) tune(ctx context.Context, base *models.Folder, task convai2.Task, o TuneOptions, p Progress) (*TuneResult, error) {
-	c := e.config
-	tasks, cut, err := e.encodeAll([]convai2.Task{task}, c.Data.Turns.Test, base.Architecture)
-	if err != nil {
-		return nil, err
-	}
-	scratch, err := os.MkdirTemp("", "metalora-tune-*")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(scratch)
-	a := adaptation{config: c, base: base, family: c.Adapt.Families[0], seed: uint64(c.Seeds[0])}
-	p.Start(fmt.Sprintf("tune %s on %s", a.family, o.Data))
-	r := &Result{Cut: cut}
-	own, err := a.train(ctx, tasks[0], r, scratch, p)
-	p.End(err)
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%w: nothing was written", fault.Stopped)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if o.AdapterOut != "" {
-		if err := os.MkdirAll(o.AdapterOut, 0o777); err != nil {
-			return nil, fmt.Errorf("writing the adapter: %w", err)
-		}
-		if err := a.saveTuned(o, own, r); err != nil {
-			return nil, err
-		}
-	}
-	return &TuneResult{Adapter: o.AdapterOut, Family: a.family, Turns: r.TrainTurns, Parameters: r.Parameters, Steps: r.Steps, Cut: r.Cut,
-		HeldOut: r.Epochs[len(r.Epochs)-1].HeldOut, Epochs: r.Epochs}, nil
-}
-
 // saveTuned writes the adapter, or after full fine-tuning the whole model with its tokenizer.
-func (a *adaptation) saveTuned(o TuneOptions, own safetensors.Tensors, r *Result) error {
+func (a *adaptation) saveTuned(dir string, o TuneOptions, own safetensors.Tensors, r *Result) error {
 	if a.moved == nil {
 		a.licence = o.Licence
-		return a.save(o.AdapterOut, o.Model, own, r)
+		return a.save(dir, o.Model, own, r)
 	}
 	tokenizer, err := hub.Locate(a.config.Model.Tokenizer)
 	if err == nil {
-		err = a.base.Architecture.Save(o.AdapterOut, merged(a.moved, own), tokenizer)
+		err = a.base.Architecture.Save(dir, merged(a.moved, own), tokenizer)
 	}
 	if err != nil {
 		return fmt.Errorf("saving the model: %w", err)

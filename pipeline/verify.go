@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -74,12 +75,10 @@ func verifyFolder(dir, prefix string) ([]Problem, error) {
 	if err != nil {
 		return []Problem{{manifestFile, err.Error()}}, nil // whatever part one asked for
 	}
-	all, err := m.check(dir)
+	all, err := m.check(dir, prefix)
 	problems := []Problem{}
 	for _, p := range all {
-		if rest, inside := strings.CutPrefix(p.File, prefix); inside {
-			problems = append(problems, Problem{rest, p.Problem})
-		}
+		problems = append(problems, Problem{strings.TrimPrefix(p.File, prefix), p.Problem})
 	}
 	return problems, err
 }
@@ -112,4 +111,37 @@ func asWritten(dir string) error {
 		err = fmt.Errorf("%s: %s", filepath.Join(dir, problems[0].File), problems[0].Problem)
 	}
 	return err
+}
+
+// intact is the error that an adapter is not as the manifest says which [Tune] wrote into it, or that of the finished unit it lies
+// in; it names the first file. An adapter from elsewhere has neither, and is taken as it is.
+func intact(dir string) error {
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	at, prefix := whole, ""
+	if !ownManifest(whole) {
+		at = filepath.Dir(whole) // units/ID/adapter
+		if !exists(filepath.Join(at, unitFile)) {
+			at = filepath.Dir(at) // units/ID/discarded/TASK
+		}
+		if !exists(filepath.Join(at, unitFile)) || !exists(filepath.Join(at, manifestFile)) {
+			return nil
+		}
+		part, _ := filepath.Rel(at, whole)
+		prefix = filepath.ToSlash(part) + "/"
+	}
+	problems, err := verifyFolder(at, prefix)
+	if err == nil && len(problems) > 0 {
+		err = fmt.Errorf("%s: %s", filepath.Join(dir, filepath.FromSlash(problems[0].File)), problems[0].Problem)
+	}
+	return err
+}
+
+// ownManifest tells whether a folder has a manifest of ours: other programs use that name too.
+func ownManifest(dir string) bool {
+	var m manifest
+	data, err := os.ReadFile(filepath.Join(dir, manifestFile))
+	return err == nil && json.Unmarshal(data, &m) == nil && m.Sum != "" && m.Files != nil
 }

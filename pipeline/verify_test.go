@@ -77,3 +77,96 @@ func TestChangedResults(t *testing.T) {
 		t.Errorf("got %v, want the file's name", err)
 	}
 }
+
+// TestFlippedBit: one bit flipped anywhere in any file of a unit, of a checkpoint or of a tuned adapter is found, and the file named.
+func TestFlippedBit(t *testing.T) {
+	e, ex := everyRun(t, "checkpoint.steps=4")
+	retrained, adapted := &e.Units[5], &Unit{}
+	for i := range e.Units {
+		if u := &e.Units[i]; u.Family == "lora-1" && u.Needs[0] == retrained.ID {
+			adapted = u
+		}
+	}
+	for _, u := range []*Unit{retrained, adapted} {
+		if err := e.RunUnit(t.Context(), ex, u, Quiet{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stopAfter(t, e, ex, &e.Units[1], 5)
+	folder, _, data := smallBase(t)
+	tuned := filepath.Join(t.TempDir(), "tuned")
+	if _, err := Tune(t.Context(), TuneOptions{Model: folder, Data: data, AdapterOut: tuned, Sets: []string{"adapt.epochs=1"}}, Quiet{}); err != nil {
+		t.Fatal(err)
+	}
+	checkpoints, _ := filepath.Glob(filepath.Join(e.Units[1].Work, checkpointsFolder, "*"))
+	folders := append([]string{retrained.Dir, adapted.Dir, tuned}, checkpoints...)
+	places, files := 0, 0
+	for _, dir := range folders {
+		n := flipAll(t, dir)
+		places, files = places+n, files+len(everyFile(t, dir))
+	}
+	if len(checkpoints) != 2 || files < 30 {
+		t.Errorf("%d checkpoints, %d files", len(checkpoints), files)
+	}
+	tell(t, "%d bits flipped in %d files of units, checkpoints and a tuned adapter: each was found, and its file named.", places, files)
+	weights := filepath.Join(tuned, "adapter_model.safetensors")
+	flip(t, weights, 0.9)
+	base, err := loadModel(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := loadAdapter(tuned, base.Architecture); err == nil || !strings.Contains(err.Error(), weights) {
+		t.Errorf("an adapter with a changed weight: %v", err)
+	}
+	discarded, err := filepath.Glob(filepath.Join(retrained.Dir, "discarded", "*", "adapter_model.safetensors"))
+	if err != nil || len(discarded) == 0 {
+		t.Fatalf("%q, %v", discarded, err)
+	}
+	weights = discarded[0]
+	flip(t, weights, 0.9)
+	if _, _, err := loadAdapter(filepath.Dir(weights), base.Architecture); err == nil || !strings.Contains(err.Error(), weights) {
+		t.Errorf("a discarded adapter with a changed weight: %v", err)
+	}
+}
+
+func everyFile(t *testing.T, dir string) []string {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	names, err := filesBelow(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(names, manifestFile)
+}
+
+// flipAll flips one bit at a time, in places all over each file, and says in how many.
+func flipAll(t *testing.T, dir string) (places int) {
+	t.Helper()
+	for _, name := range everyFile(t, dir) {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		data, err := os.ReadFile(path)
+		if err != nil || len(data) == 0 {
+			t.Fatalf("%s: %d bytes, %v", path, len(data), err)
+		}
+		step := 1
+		if *points > 0 {
+			step = max(1, len(data)/(*points))
+		}
+		for at := 0; at < len(data); at += step {
+			data[at] ^= 1 << (at % 8)
+			write(t, path, string(data))
+			problems, err := Verify(dir)
+			if err != nil || len(problems) != 1 || problems[0].File != name {
+				t.Fatalf("%s flipped at %d: %v, %v", path, at, problems, err)
+			}
+			data[at] ^= 1 << (at % 8)
+			places++
+		}
+		write(t, path, string(data))
+	}
+	return places
+}
