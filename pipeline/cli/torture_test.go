@@ -50,8 +50,8 @@ var everyMethod = []string{"--set", "retrain.methods=[sr, sr-mixed, sr-heads, sr
 // childArgs names the variable that makes this test the program: its arguments, one a line.
 const childArgs = "METALORA_TEST_ARGS"
 
-// command is the program as a process of its own.
-func command(args ...string) *exec.Cmd {
+// process is the program as a process of its own.
+func process(args ...string) *exec.Cmd {
 	if *binary != "" {
 		return exec.Command(*binary, args...)
 	}
@@ -79,7 +79,7 @@ func TestTortureProcess(t *testing.T) {
 		return a
 	}
 	began := time.Now()
-	if out, err := command(args("calm", 1)...).CombinedOutput(); err != nil {
+	if out, err := process(args("calm", 1)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	whole := time.Since(began)
@@ -91,7 +91,7 @@ func TestTortureProcess(t *testing.T) {
 			signal = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGKILL}[random.IntN(4)]
 			wait = time.Duration(float64(whole) / float64(min(*stops, 8)) * 1.5 * random.Float64())
 		}
-		stopped := disturb(t, command(args("rough", 1+random.IntN(2))...), signal, wait)
+		stopped := disturb(t, process(args("rough", 1+random.IntN(2))...), signal, wait)
 		if !stopped {
 			break
 		}
