@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -18,6 +19,22 @@ func cpuName() string {
 		}
 	}
 	return "unknown processor"
+}
+
+// peakOf is the most memory, in MiB, that a running process had resident so far; 0: it has ended. What the system notes of an ended
+// child is no help: it begins with the parent's own peak.
+func peakOf(pid int) int {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		var kilobytes int
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); err == nil {
+			return kilobytes / 1024
+		}
+	}
+	return 0
 }
 
 // peakMiB is the most memory the process had resident so far.
