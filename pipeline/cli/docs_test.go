@@ -18,7 +18,7 @@ import (
 // TestDocs runs every command in a block of README and docs, a page's in order, in a folder where the names that the pages use stand
 // for small things: a model of two layers, made-up dialogues. Three kinds are not run as they stand. What fetches from the net, and what
 // takes minutes and has tests of its own (demo, linear, bench), is asked for help with its flags, which fails where a verb or a flag is
-// wrong. `run` becomes `plan`, which reads and checks the same configuration.
+// wrong. `run` becomes `plan`, which reads and checks the same configuration, and `submit` prints what it would send.
 func TestDocs(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(pages) < 8 {
@@ -86,12 +86,17 @@ func runCommand(t *testing.T, page string, words []string) {
 		must(t, err)
 		stdin, words = string(data), words[:i]
 	}
+	if i := slices.Index(words, ">"); i >= 0 {
+		words = words[:i]
+	}
 	args := slices.Clone(words)
 	switch {
 	case slices.Contains([]string{"demo", "linear", "bench"}, words[0]) || len(words) > 1 && words[1] == "pull":
 		args = append(args, "--help")
 	case words[0] == "run":
 		args[0] = "plan"
+	case words[0] == "submit":
+		args = append(args, "--dry-run")
 	}
 	for i, w := range args[:len(args)-1] { // what an earlier command of the pages wrote
 		if w == "-o" || w == "--adapter-out" {
