@@ -37,6 +37,9 @@ func TestDemo(t *testing.T) {
 			t.Errorf("%s: %.1f of %d turns do not beat chance %.3f: p = %.3f", cell, m.Correct, m.Turns, m.Chance, p)
 		}
 	}
+	if boards, _ := filepath.Glob(filepath.Join(dir, "events", "*", "events.out.tfevents.*")); len(boards) != 4+16+1 {
+		t.Errorf("%d event files, want one for each unit and the report's", len(boards))
+	}
 	again := succeed(t, "demo", "--out", dir)
 	if again != out {
 		t.Errorf("a second run of what is done says something else:\n%s\nfirst:\n%s", again, out)
