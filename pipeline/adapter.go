@@ -12,6 +12,24 @@ import (
 
 // loadAdapter reads a PEFT adapter and fits it to a model: its pairs to the linear layers, its head to the model's shapes.
 func loadAdapter(dir string, base models.Architecture) (*adapters.Adapter, []adapters.Site, error) {
+	places, err := bearers(base)
+	if err != nil {
+		return nil, nil, err
+	}
+	return placeAdapter(dir, base, places)
+}
+
+// bearers are the linear layers of a model that can bear adapters.
+func bearers(base models.Architecture) ([]adapters.Linear, error) {
+	graph, err := base.Forward(models.Dropout{})
+	if err != nil {
+		return nil, err
+	}
+	return linears(base, graph), nil
+}
+
+// placeAdapter is loadAdapter for a model whose linear layers are known: finding them takes longer than reading an adapter.
+func placeAdapter(dir string, base models.Architecture, places []adapters.Linear) (*adapters.Adapter, []adapters.Site, error) {
 	if err := intact(dir); err != nil {
 		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
 	}
@@ -19,11 +37,7 @@ func loadAdapter(dir string, base models.Architecture) (*adapters.Adapter, []ada
 	if err != nil {
 		return nil, nil, err
 	}
-	graph, err := base.Forward(models.Dropout{})
-	if err != nil {
-		return nil, nil, err
-	}
-	sites, err := a.Sites(linears(base, graph))
+	sites, err := a.Sites(places)
 	if err != nil {
 		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
 	}
@@ -37,8 +51,8 @@ func loadAdapter(dir string, base models.Architecture) (*adapters.Adapter, []ada
 
 // loadOwn reads an adapter for scoring with a base: with the whole head, its own or the base's. One that was trained on
 // another base is an error, even where all shapes fit: it would only look like an answer.
-func loadOwn(dir string, base *models.Folder) (adapters.Mixed, error) {
-	a, sites, err := loadAdapter(dir, base.Architecture)
+func loadOwn(dir string, base *models.Folder, places []adapters.Linear) (adapters.Mixed, error) {
+	a, sites, err := placeAdapter(dir, base.Architecture, places)
 	if err != nil {
 		return adapters.Mixed{}, err
 	}

@@ -70,6 +70,7 @@ var errEnough = errors.New("no more results are wanted")
 type evaluation struct {
 	EvaluateOptions
 	base    *models.Folder
+	places  []adapters.Linear // of the base that can bear adapters
 	reader  turnReader
 	samples []convai2.Sample
 	pending []Evaluation // not done yet, with their sums
@@ -111,6 +112,9 @@ func newEvaluation(o EvaluateOptions) (*evaluation, error) {
 // look checks every adapter, finds where any of them sits, and which have been done.
 func (e *evaluation) look() error {
 	inputs, err := e.inputs()
+	if err == nil {
+		e.places, err = bearers(e.base.Architecture)
+	}
 	if err != nil {
 		return fault.Input(err)
 	}
@@ -121,7 +125,7 @@ func (e *evaluation) look() error {
 			return fault.Usage(fmt.Errorf("the adapter %s is named twice", dir))
 		}
 		seen[dir] = true
-		a, err := loadOwn(dir, e.base)
+		a, err := loadOwn(dir, e.base, e.places)
 		if err != nil {
 			return fault.Input(err)
 		}
@@ -231,7 +235,7 @@ func (e *evaluation) group(ctx context.Context, group []Evaluation, p Progress) 
 	all := make([]adapters.Mixed, len(group))
 	for i, x := range group {
 		var err error
-		if all[i], err = loadOwn(x.Adapter, e.base); err != nil {
+		if all[i], err = loadOwn(x.Adapter, e.base, e.places); err != nil {
 			return fault.Input(err)
 		}
 	}

@@ -27,7 +27,11 @@ func OpenScorer(modelDir, adapterDir string, threads int) (*Scorer, error) {
 	spec := train.Spec{Architecture: base.Architecture, Threads: threads}
 	tensors, hasHead := base.Tensors, base.HasHead
 	if adapterDir != "" {
-		own, err := loadOwn(adapterDir, base)
+		places, err := bearers(base.Architecture)
+		if err != nil {
+			return nil, fault.Input(err)
+		}
+		own, err := loadOwn(adapterDir, base, places)
 		if err != nil {
 			return nil, fault.Input(err)
 		}
