@@ -88,6 +88,15 @@ func TestEvaluate(t *testing.T) {
 	if !different {
 		t.Error("all adapters get the same, so the test shows nothing")
 	}
+	export := filepath.Join(base, "model.onnx")
+	if _, err := ExportONNX(t.Context(), ExportOptions{Model: base, Opset: 17, Out: export}); err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range evaluated(t, EvaluateOptions{Model: export, Adapters: dirs, Data: data, Threads: 1}) {
+		if d := cmp.Diff(got[i].Metrics, x.Metrics); d != "" {
+			t.Errorf("%s on the export of its base: %s", x.Adapter, d)
+		}
+	}
 }
 
 func measureAlone(t *testing.T, base, adapter, data string) eval.Metrics {
