@@ -36,6 +36,7 @@ var rooms = map[string][]string{
 	"pipeline/config":    {"pipeline/fault"},
 	"pipeline/corpus":    {"pipeline/config", "pipeline/download", "pipeline/fault"},
 	"pipeline/filelock":  {},
+	"pipeline/machine":   {},
 	"pipeline/download":  {},
 	"pipeline/hub":       {"pipeline/config", "pipeline/download", "pipeline/fault", "pipeline/filelock"},
 }

@@ -141,7 +141,7 @@ func (a *adaptation) settings(task train.Task) (settings, error) {
 		encoder, rate = a.moved, c.Adapt.FullLearningRate
 	}
 	return settings{method: method, spec: spec, shared: encoder, own: []safetensors.Tensors{own}, tasks: []train.Task{task},
-		batch: c.Adapt.Batch, epochs: c.Adapt.Epochs, lastOnly: c.Adapt.Score == ScoreLast, adamW: c.Optimizer.adamW(), stream: name, seed: a.seed,
+		batch: c.Adapt.Batch, epochs: c.Adapt.Epochs, lastOnly: c.Adapt.Score == ScoreLast, adamW: c.Optimizer.adamW(), skip: c.Optimizer.SkipBroken, spares: a.moved != nil, memory: c.Memory, stream: name, seed: a.seed,
 		schedule: func(plan train.Plan, first int) train.Schedule {
 			return c.schedule(rate, stageTest, plan, first, c.Adapt.Epochs)
 		}}, nil

@@ -17,6 +17,7 @@ type Config struct {
 	Name      string     `yaml:"name"` // default: the file's name without its extension
 	Seeds     []int      `yaml:"seeds,flow"`
 	Threads   int        `yaml:"threads"` // 0: as many as the machine has; changes no result's identity
+	Memory    string     `yaml:"memory"`  // refuse | warn: what becomes of a training that takes more than there is; changes no result
 	Data      Data       `yaml:"data"`
 	Synthetic *Synthetic `yaml:"synthetic,omitempty"` // made-up dialogues in place of the data files
 	Tasks     Tasks      `yaml:"tasks"`
@@ -156,6 +157,8 @@ type Optimizer struct {
 	Beta2       float64 `yaml:"beta2"`
 	Epsilon     float64 `yaml:"epsilon"`
 	WeightDecay float64 `yaml:"weight_decay"`
+
+	SkipBroken bool `yaml:"skip_broken"` // leave a turn whose loss or gradient is not finite out of its batch, and count it, instead of stopping
 }
 
 // Schedule is how the learning rate moves: up over a share of the steps, then down to zero.
@@ -199,8 +202,8 @@ const (
 func Default() *Config {
 	lora := func() LoRA { return LoRA{Alpha: 16, Dropout: 0.1, Targets: []string{}} }
 	return &Config{
-		Seeds: []int{0, 1, 2, 3, 4},
-		Data:  Data{Rules: "clean", Match: "expand", Distractors: 19, Folds: 1},
+		Seeds: []int{0, 1, 2, 3, 4}, Memory: MemoryRefuse,
+		Data: Data{Rules: "clean", Match: "expand", Distractors: 19, Folds: 1},
 		Tasks: Tasks{
 			Retrain: TaskSet{File: FileTrain, Ranks: rankRange(1, 10), HeldOut: 3},
 			Test:    TaskSet{File: FileValid, Ranks: rankRange(1, 10), HeldOut: 2},

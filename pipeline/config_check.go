@@ -20,6 +20,7 @@ func (c *Config) generalRules() []config.Rule {
 		config.Require("name", plain, fmt.Sprintf("%q cannot be the name of a folder", c.Name)),
 		config.Distinct("seeds", c.Seeds),
 		config.AtLeast("threads", c.Threads, 0),
+		config.OneOf("memory", c.Memory, MemoryRefuse, MemoryWarn),
 		config.AtLeast("checkpoint.minutes", c.Checkpoint.Minutes, 0),
 		config.AtLeast("checkpoint.steps", c.Checkpoint.Steps, 0),
 		config.AtLeast("checkpoint.keep", c.Checkpoint.Keep, 2), // the one before stays while the newest may prove damaged

@@ -26,7 +26,7 @@ type environment map[string]string
 var here = sync.OnceValue(func() environment {
 	return environment{
 		"system":      runtime.GOOS + "/" + runtime.GOARCH,
-		"cpu":         strings.Join(cpuFeatures(), " "),
+		"cpu":         strings.Join(CPUFeatures(), " "),
 		"onnxruntime": ort.Version(),
 		"library":     librarySum(),
 	}
@@ -42,8 +42,8 @@ func (e environment) with(r *train.Run) environment {
 	return e
 }
 
-// cpuFeatures are those that the engine's kernels are chosen by.
-func cpuFeatures() []string {
+// CPUFeatures are those that the engine's kernels are chosen by.
+func CPUFeatures() []string {
 	var list []string
 	for _, f := range []struct {
 		name string

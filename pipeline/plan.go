@@ -224,6 +224,9 @@ func (c *Config) stageSettings(s map[string]any, stage string, epochs, batch int
 		stage + ".epochs": epochs, stage + ".batch": batch,
 		"optimizer.beta1": o.Beta1, "optimizer.beta2": o.Beta2, "optimizer.epsilon": o.Epsilon, "optimizer.weight_decay": o.WeightDecay,
 		"schedule.decay": c.Schedule.Decay, "schedule.warmup": c.Schedule.Warmup})
+	if o.SkipBroken {
+		s["optimizer.skip_broken"] = true // only then: it changes nothing of a run whose numbers hold
+	}
 	if c.Schedule.Decay == DecayPublished {
 		s["schedule."+stage+"_factor"] = factor
 	}

@@ -7,8 +7,9 @@ type Estimate struct {
 }
 
 // Estimate says of every unit what it took or will take. A finished unit gives its own time and peak; one that is not
-// done the mean of finished units that do the same (method and family, else kind). Memory falls back on the weights that
-// a unit holds; there is no such fallback for time, which hangs on the computer.
+// done the mean time of finished units that do the same (method and family, else kind); as long as there are none, nothing is
+// known, since time hangs on the computer. Memory is that of finished units of the same method and family, or else counted
+// from the graph, the weights and the sizes of turns.
 func (e *Experiment) Estimate(states []State) []Estimate {
 	type mean struct {
 		seconds float64
@@ -32,18 +33,22 @@ func (e *Experiment) Estimate(states []State) []Estimate {
 			m.seconds, m.bytes, m.n = m.seconds+p.Seconds, max(m.bytes, p.PeakBytes), m.n+1
 		}
 	}
-	parameters := e.parameters()
+	memory := e.memory()
 	for i := range e.Units {
 		u := &e.Units[i]
 		if states[i] == Done {
 			continue
 		}
-		estimates[i].Bytes = u.weights(parameters)
 		for _, key := range u.likeness() {
 			if m := seen[key]; m != nil {
-				estimates[i] = Estimate{m.seconds / float64(m.n), m.bytes}
+				estimates[i].Seconds = m.seconds / float64(m.n)
 				break
 			}
+		}
+		if m := seen[u.likeness()[0]]; m != nil && m.bytes > 0 {
+			estimates[i].Bytes = m.bytes
+		} else {
+			estimates[i].Bytes = memory(u)
 		}
 	}
 	return estimates
@@ -54,32 +59,11 @@ func (u *Unit) likeness() []string {
 	return []string{string(u.Kind) + u.Method + "/" + u.Family, string(u.Kind) + u.Family, string(u.Kind)}
 }
 
-// weights is the memory for parameters: 4 bytes each for the value, and while all of them train as much again for the
-// gradient, for two moments, and for a retraining's kept epoch or the base that full fine-tuning leaves as it is.
-// Reptile has its inner loop's moments and starting point besides.
-func (u *Unit) weights(parameters int64) int64 {
-	switch {
-	case u.Method == "reptile" && u.Kind == KindRetrain:
-		return 4 * 8 * parameters
-	case u.Kind == KindRetrain && u.Method != "none", u.Family == "full":
-		return 4 * 5 * parameters
+// PeakBytes estimates what the unit of an experiment that takes most memory takes; 0 where nothing is known.
+func (e *Experiment) PeakBytes() int64 {
+	memory, most := e.memory(), int64(0)
+	for i := range e.Units {
+		most = max(most, memory(&e.Units[i]))
 	}
-	return 4 * parameters
-}
-
-// parameters counts the base's weights, 0 where they cannot be known without reading them.
-func (e *Experiment) parameters() int64 {
-	shape, err := e.Config.architecture()
-	if err != nil {
-		return 0
-	}
-	var n int64
-	for _, p := range shape.Parameters() {
-		size := int64(1)
-		for _, d := range p.Shape {
-			size *= int64(d)
-		}
-		n += size
-	}
-	return n
+	return most
 }

@@ -79,6 +79,7 @@ type gathering struct {
 	study   *eval.Study
 	notes   []string
 	cut     int
+	skipped int
 	seconds float64
 	done    int
 	retrain *Result  // any one retraining, for its sizes
@@ -103,6 +104,7 @@ func (g *gathering) add(e *Experiment, u *Unit) error {
 	}
 	cost := e.Provenance(u)
 	g.seconds, g.done, g.cut = g.seconds+cost.Seconds, g.done+1, g.cut+r.Cut
+	g.skipped += r.Skipped
 	for _, note := range r.Notes {
 		if !slices.Contains(g.notes, note) {
 			g.notes = append(g.notes, note)
@@ -199,6 +201,9 @@ func (g *gathering) facts() [][2]string {
 	}
 	if len(g.chosen) > 0 {
 		list = append(list, [2]string{"Learning rates chosen", strings.Join(g.chosen, ", ")})
+	}
+	if g.skipped > 0 {
+		list = append(list, [2]string{"Turns left out because their numbers broke", fmt.Sprint(g.skipped)})
 	}
 	return append(list, [2]string{"Pairs whose context was cut to fit", fmt.Sprint(g.cut)})
 }

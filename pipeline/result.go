@@ -28,6 +28,7 @@ type Result struct {
 	HeldOutTurns int              `json:"held_out_turns"`
 	Steps        int              `json:"steps"`
 	Tokens       int              `json:"tokens"`                // trained on, without padding
+	Skipped      int              `json:"skipped,omitempty"`     // turns left out because their loss or gradient was not finite
 	Cut          int              `json:"cut"`                   // pairs whose context was cut to fit
 	Kept         int              `json:"kept,omitempty"`        // retraining: the epoch whose weights were kept, from 1
 	RateFactor   float64          `json:"rate_factor,omitempty"` // what the learning rates of the retraining were multiplied by

@@ -65,7 +65,10 @@ func (r *retraining) train(ctx context.Context, result *Result, dir string, p Pr
 	t.onEpoch = func(epoch eval.Epoch, _ [][]eval.TurnScore) error {
 		if t.kept == nil || epoch.HeldOut.Accuracy > result.keptAccuracy() {
 			result.Kept = epoch.Epoch
-			t.kept = snapshot(append([]safetensors.Tensors{s.shared}, s.own...))
+			if t.checkpoints != nil {
+				t.checkpoints.unread() // of the epoch that was kept before
+			}
+			t.kept = snapshotInto(t.kept, append([]safetensors.Tensors{s.shared}, s.own...))
 		}
 		return nil
 	}
@@ -97,7 +100,7 @@ func (r *retraining) settings(result *Result) (settings, error) {
 	}
 	result.Cut = cut
 	s := settings{method: r.method, spec: spec, tasks: tasks, batch: c.Retrain.Batch, epochs: c.Retrain.Epochs,
-		adamW: c.Optimizer.adamW(), stream: []any{"retrain", u.Method}, seed: uint64(u.Seed)}
+		adamW: c.Optimizer.adamW(), skip: c.Optimizer.SkipBroken, keeps: true, memory: c.Memory, stream: []any{"retrain", u.Method}, seed: uint64(u.Seed)}
 	r.rates(&s)
 	r.weights(&s)
 	return s, nil

@@ -7,6 +7,7 @@ import (
 
 	"metalora/eval"
 	"metalora/models/safetensors"
+	"metalora/pipeline/fault"
 	"metalora/pipeline/rng"
 	"metalora/pipeline/train"
 )
@@ -45,7 +46,11 @@ type settings struct {
 	lastOnly bool // held-out turns are scored after the last epoch alone
 	schedule func(plan train.Plan, first int) train.Schedule
 	adamW    train.AdamW
-	stream   []any // the name of the unit's random streams; equal names train on equal orders and masks
+	skip     bool   // turns that break are left out and counted
+	keeps    bool   // the weights of the best epoch so far are kept beside those that move
+	spares   bool   // the base that moves is a copy
+	memory   string // one of the memory policies
+	stream   []any  // the name of the unit's random streams; equal names train on equal orders and masks
 	seed     uint64
 
 	checkpoints *checkpoints // nil: none are written
@@ -62,6 +67,10 @@ type innerSettings struct {
 func newSession(s settings, result *Result, dir string, p Progress) (*session, error) {
 	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints, events: s.events,
 		scores: func(epoch int) bool { return !s.lastOnly || epoch+1 == s.epochs }}
+	if err := s.checkMemory(p); err != nil {
+		return nil, err
+	}
+	t.closers = append(t.closers, collectOften())
 	if err := t.open(s); err != nil {
 		t.close()
 		return nil, err
@@ -86,6 +95,7 @@ func newSession(s settings, result *Result, dir string, p Progress) (*session, e
 	t.run.AfterStep = func(r train.Result) error {
 		t.loss, t.steps = t.loss+r.Loss, t.steps+1
 		t.result.Tokens += r.Tokens
+		t.result.Skipped += r.Skipped
 		p.Step(r.Loss, r.Tokens)
 		t.events.step(r)
 		if err := t.metrics.add(r); err != nil {
@@ -103,14 +113,11 @@ func (t *session) open(s settings) error {
 		return err
 	}
 	t.closers = append(t.closers, engine.Close)
-	scoring := s.spec
-	scoring.Trains, scoring.LoRADropout = 0, 0
-	scoring.Dropout.Hidden, scoring.Dropout.Attention, scoring.Dropout.Head = 0, 0, 0
-	if t.scorer, err = train.NewEngine(scoring); err != nil {
+	if t.scorer, err = train.NewEngine(scoring(s.spec)); err != nil {
 		return err
 	}
 	t.closers = append(t.closers, t.scorer.Close)
-	t.run = &train.Run{Engine: engine, Tasks: s.tasks, AdamW: s.adamW, Trained: s.spec.Trained()}
+	t.run = &train.Run{Engine: engine, Tasks: s.tasks, AdamW: s.adamW, Skip: s.skip, Trained: s.spec.Trained()}
 	if err := t.openInner(s); err != nil {
 		return err
 	}
@@ -191,8 +198,8 @@ func (t *session) count(s settings) {
 	t.result.Parameters = t.run.Trainable()
 }
 
-// do runs the epochs that are left, scoring the held-out turns after those that are scored; a stop on request leaves a checkpoint. Before the
-// first it makes sure that a candidate's place has no part in its score.
+// do runs the epochs that are left, scoring the held-out turns after those that are scored; a stop on request leaves a checkpoint, and so do numbers that
+// break: of the weights before that step. Before the first it makes sure that a candidate's place has no part in its score.
 func (t *session) do(ctx context.Context) error {
 	if first := t.run.Tasks[0].HeldOut; len(first) > 0 {
 		if err := t.scorer.CheckOrder(ctx, &first[0], t.run.Sets(0)...); err != nil {
@@ -201,10 +208,13 @@ func (t *session) do(ctx context.Context) error {
 	}
 	t.run.AfterEpoch = func(epoch int) error { return t.endEpoch(ctx, epoch) }
 	err := t.run.Do(ctx)
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		if err := t.checkpoint(true); err != nil {
-			return err
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		if failed := t.checkpoint(true); failed != nil {
+			return failed
 		}
+	case fault.Code(err) == fault.CodeNumbers && t.run.Finite():
+		return errors.Join(err, t.checkpoint(true))
 	}
 	return err
 }

@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"metalora/disk"
+	"metalora/onnx/ort"
 	"metalora/pipeline/fault"
 )
 
@@ -143,6 +145,8 @@ func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Prog
 		return err
 	}
 	p.Start(u.Label)
+	debug.FreeOSMemory() // what the unit before left neither counts for this one nor stands in its way
+	ort.Trim()
 	resetPeak()
 	err = ex.Run(ctx, u, dir, p)
 	p.End(err)
@@ -156,6 +160,9 @@ func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Prog
 	noted := u.note(attempt{Begun: started, Host: hostName(), Seconds: time.Since(started).Seconds()})
 	if errors.Is(err, fault.Stopped) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return fmt.Errorf("%w: %q was under way and %s; finished units are kept", fault.Stopped, u.Label, u.nextStart())
+	}
+	if fault.Code(err) == fault.CodeNumbers {
+		err = fmt.Errorf("%w (%s)", err, u.lastGood())
 	}
 	failure := Failure{Error: err.Error(), Code: fault.Code(err), Host: hostName(), Time: started.UTC().Format(time.RFC3339)}
 	written := writeJSON(filepath.Join(u.Work, failureFile), failure)
@@ -202,6 +209,17 @@ func (u *Unit) nextStart() string {
 		return "will start anew"
 	}
 	return "will go on from its checkpoint"
+}
+
+// lastGood says where the weights are that the numbers broke on: as they were before that step, unless they are not finite
+// themselves.
+func (u *Unit) lastGood() string {
+	c := checkpoints{dir: filepath.Join(u.Work, checkpointsFolder)}
+	names, err := c.list()
+	if err != nil || len(names) == 0 {
+		return "no step before it left a checkpoint"
+	}
+	return "the last good checkpoint is " + filepath.Join(c.dir, names[0])
 }
 
 // finish adds what the folder says of itself and makes it the finished unit.

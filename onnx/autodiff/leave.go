@@ -53,6 +53,7 @@ func (b *builder) prune() {
 		return false
 	})
 	slices.Reverse(appended)
+	appended = leavesLast(appended)
 	for _, n := range kept {
 		for _, x := range n.Inputs {
 			needed[x] = true
@@ -61,6 +62,30 @@ func (b *builder) prune() {
 	g.Nodes = append(kept, appended...)
 	constants := slices.DeleteFunc(slices.Clone(g.Initializers[b.before:]), func(t *onnx.Tensor) bool { return !needed[t.Name] })
 	g.Initializers = append(g.Initializers[:b.before:b.before], constants...)
+}
+
+// leavesLast puts the appended nodes that no other one reads behind the others, the last of them first. ONNX Runtime does
+// not run nodes in their order but depth first from such leaves, the last one in the list first. In the order of the
+// backward walk that would be the embeddings' gradient, and then all weights' gradients would be left for the end, with
+// everything they read still in memory. In this order each is computed when the walk comes by: a training step
+// of base size takes a quarter less memory.
+func leavesLast(appended []*onnx.Node) []*onnx.Node {
+	read := map[value]bool{}
+	for _, n := range appended {
+		for _, x := range n.Inputs {
+			read[x] = true
+		}
+	}
+	var inner, leaves []*onnx.Node
+	for _, n := range appended {
+		if slices.ContainsFunc(n.Outputs, func(o value) bool { return read[o] }) {
+			inner = append(inner, n)
+		} else {
+			leaves = append(leaves, n)
+		}
+	}
+	slices.Reverse(leaves)
+	return append(inner, leaves...)
 }
 
 // exits turns values into graph outputs. A value made by an appended node is renamed, which costs nothing; one that has

@@ -61,6 +61,7 @@ func (h *hold) isClosed() bool {
 }
 
 func (h *hold) release() {
+	tensors.Add(-1)
 	if h.value != nil {
 		h.value.Destroy()
 	}

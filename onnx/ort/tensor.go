@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"unsafe"
 
 	"metalora/onnx"
@@ -30,6 +31,9 @@ type Tensor struct {
 	hold    *hold
 	cleanup runtime.Cleanup
 }
+
+// tensors counts those whose memory the engine may still use.
+var tensors atomic.Int64
 
 // NewTensor makes a tensor over data, of which it needs exactly as many elements as the shape has. A shape of no
 // dimensions is a scalar's; a dimension of 0 is allowed. The slice must not be used by Go while a run writes to it.
@@ -71,6 +75,7 @@ func newTensor[T Element](shape []int, data []T, dtype onnx.DType) (*Tensor, err
 
 func wrap[T Element](shape []int, data []T, dtype onnx.DType, h *hold) *Tensor {
 	t := &Tensor{shape: slices.Clone(shape), dtype: dtype, count: len(data), hold: h}
+	tensors.Add(1)
 	if len(data) > 0 {
 		t.data = unsafe.Pointer(&data[0])
 	}

@@ -35,7 +35,7 @@ func (p *program) plan() *cobra.Command {
 configuration alone; an array job runs unit N with 'metalora unit CONFIG --index N'.
 
 Times of units that are not done come from finished units of the same kind in the run's folder; as long as there is
-none, they are not known. Memory is then what the weights alone take.`,
+none, they are not known. Memory is counted from the model's graph, its weights and the length of turns.`,
 		Example: `  metalora plan configs/convai2.yaml
   metalora plan configs/convai2.yaml --json --only 'retrain*'`,
 		Args: takes(0, "CONFIG"),

@@ -44,11 +44,7 @@ func (r *Run) inner(ctx context.Context, step Step, outer []*Param, result *Resu
 func (r *Run) descend(ctx context.Context, step Step, moving []*Param, result *Result) error {
 	for k, turns := range step.Inner {
 		b := batch{step: result.Step, at: step, turns: turns, stream: []any{"dropout", result.Step, "inner", k}}
-		loss, err := r.accumulate(ctx, r.Inner.Engine, b, result)
-		if err != nil {
-			return err
-		}
-		norm, err := r.norm(result.Step, step, moving)
+		loss, norm, err := r.gradients(ctx, r.Inner.Engine, b, moving, result)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"metalora/pipeline/fault"
-	"metalora/pipeline/rng"
 )
 
 // Task is the data of one persona.
@@ -29,6 +28,7 @@ type Run struct {
 	Seed     uint64 // of the dropout masks
 	Trained  []string
 	Inner    *InnerLoop // of a method with two loops; else nil
+	Skip     bool       // a turn whose loss or gradient is not finite is left out of its batch and counted
 
 	Done  int // steps that lie behind; [Run.Do] goes on from there
 	Ended int // epochs whose end has been dealt with
@@ -49,12 +49,14 @@ type Result struct {
 
 	Inner []InnerStep `json:"inner,omitempty"` // the steps of the inner loop; where only they have losses, Loss is their mean
 
+	Skipped int `json:"skipped,omitempty"` // turns left out because their loss or gradient was not finite
+
 	Tokens  int           `json:"-"` // real ones
 	Seconds time.Duration `json:"-"`
 }
 
 // Do walks the plan from where the run is. It stops between turns when ctx ends, and at the first loss or gradient that is
-// not finite; after it, [Run.Do] of the same or of another run begins with what is not done.
+// not finite, unless Skip says otherwise; after it, [Run.Do] of the same or of another run begins with what is not done.
 func (r *Run) Do(ctx context.Context) error {
 	for {
 		if err := r.endEpoch(); err != nil || r.Done == len(r.Plan) {
@@ -109,17 +111,20 @@ func (r *Run) step(ctx context.Context, i int, step Step) (Result, error) {
 			return result, err
 		}
 	}
+	var err error
 	if len(step.Turns) > 0 {
 		b := batch{step: i, at: step, turns: step.Turns, stream: []any{"dropout", i}}
-		var err error
-		if result.Loss, err = r.accumulate(ctx, r.Engine, b, &result); err != nil {
-			return result, err
-		}
+		result.Loss, result.GradNorm, err = r.gradients(ctx, r.Engine, b, params, &result)
+	} else {
+		result.GradNorm, err = r.norm(i, step, params)
 	}
-	var err error
-	result.GradNorm, err = r.Update(i)
+	if err != nil {
+		return result, err
+	}
+	r.beforeMove()
+	r.AdamW.Step(params, result.Rate)
 	result.Seconds = time.Since(start)
-	return result, err
+	return result, nil
 }
 
 // Update ends step i of the plan: it moves the weights by the gradients that have added up, and returns their norm.
@@ -138,35 +143,6 @@ func (r *Run) beforeMove() {
 	if r.BeforeMove != nil {
 		r.BeforeMove()
 	}
-}
-
-// batch is turns whose gradients add up, the step they belong to, and the name of their stream of dropout masks.
-type batch struct {
-	step   int
-	at     Step
-	turns  []int
-	stream []any
-}
-
-// accumulate adds the gradients of a batch up and returns its loss.
-func (r *Run) accumulate(ctx context.Context, e *Engine, b batch, result *Result) (float64, error) {
-	task, sets, pairs, sum := &r.Tasks[b.at.Task], r.Sets(b.at.Task), 0, 0.0
-	for _, t := range b.turns {
-		pairs += task.Train[t].Rows
-	}
-	for n, t := range b.turns {
-		turn := &task.Train[t]
-		loss, err := e.Accumulate(ctx, turn, pairs, rng.New(r.Seed, append(b.stream[:len(b.stream):len(b.stream)], n)...), sets...)
-		if err != nil {
-			return 0, err
-		}
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return 0, r.broken(b.step, b.at, turn, sets)
-		}
-		sum += loss
-		result.Tokens += turn.Tokens
-	}
-	return sum, nil
 }
 
 // norm is the gradients' norm, or the error that one of them is not finite.
@@ -204,28 +180,6 @@ func (r *Run) params(names []string, sets []*Set) []*Param {
 	return params
 }
 
-// broken explains a loss that is not finite: by the first weight that is not, or by the turn.
-func (r *Run) broken(i int, step Step, turn *Turn, sets []*Set) error {
-	where := fmt.Sprintf("step %d (epoch %d, task %s, dialogue %d, turn %d)", i, step.Epoch+1, r.Tasks[step.Task].Name, turn.Dialogue, turn.Turn)
-	for _, s := range sets {
-		for _, name := range s.Names() {
-			if at := firstNotFinite(s.params[name].Value); at >= 0 {
-				return fault.Numbers(fmt.Errorf("%s: the loss is not finite: weight %s has %v at %d", where, name, s.params[name].Value[at], at))
-			}
-		}
-	}
-	return fault.Numbers(fmt.Errorf("%s: the loss is not finite although every weight is; a lower learning rate may help", where))
-}
-
-func firstNotFinite(values []float32) int {
-	for i, x := range values {
-		if x-x != 0 {
-			return i
-		}
-	}
-	return -1
-}
-
 // gradientNorm is the Euclidean norm over all gradients, in float64, and the first weight whose gradient is not finite.
 func gradientNorm(params []*Param) (norm float64, culprit string) {
 	sums := make([][]float64, len(params))
@@ -241,7 +195,7 @@ func gradientNorm(params []*Param) (norm float64, culprit string) {
 	total := 0.0
 	for i, chunks := range sums {
 		for _, s := range chunks {
-			if culprit == "" && (math.IsNaN(s) || math.IsInf(s, 0)) {
+			if culprit == "" && notFinite(s) {
 				culprit = params[i].Name
 			}
 			total += s

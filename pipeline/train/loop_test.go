@@ -11,10 +11,12 @@ import (
 	"metalora/pipeline/fault"
 )
 
-// nanoRun is a short run of nano-roberta over drawn turns.
-func nanoRun(t *testing.T, dropout float64) *Run {
+// nanoRun is a short run of all weights of nano-roberta over drawn turns.
+func nanoRun(t *testing.T, dropout float64) *Run { return nanoRunOf(t, Base|Head, dropout) }
+
+func nanoRunOf(t *testing.T, trains Weights, dropout float64) *Run {
 	folder := loadModel(t, "testdata/nano-roberta")
-	spec := Spec{Architecture: folder.Architecture, Trains: Base | Head, Dropout: models.Dropout{Hidden: dropout, Attention: dropout, Head: dropout}, Threads: 2}
+	spec := Spec{Architecture: folder.Architecture, Trains: trains, Dropout: models.Dropout{Hidden: dropout, Attention: dropout, Head: dropout}, Threads: 2}
 	drawn, _, _ := drawnTurns([]int{4, 4, 4, 4}, 9)
 	var turns []Turn
 	for _, turn := range drawn {
@@ -41,6 +43,9 @@ func TestNumbersThatBreak(t *testing.T) {
 	err := run.Do(t.Context())
 	if fault.Code(err) != fault.CodeNumbers || !strings.Contains(err.Error(), "step 2") || !strings.Contains(err.Error(), name) {
 		t.Errorf("got %v, want step 2 and %s", err, name)
+	}
+	if err != nil && (!strings.Contains(err.Error(), "dialogue 0, turn 0") || run.Finite()) {
+		t.Errorf("%v: want the sample named; the run calls its weights finite: %v", err, run.Finite())
 	}
 	if at := firstNotFinite(before.Value); at >= 0 {
 		t.Errorf("classifier.dense.weight has moved to %v at %d", before.Value[at], at)
