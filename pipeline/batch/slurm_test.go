@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -159,7 +160,10 @@ func (b *bench) running(dir string) (pid int) {
 		}
 		return pid > 0
 	})
-	time.Sleep(300 * time.Millisecond) // some steps
+	until(b.T, "the retraining makes steps", time.Minute, func() bool { // its metrics are written some dozen steps at a time
+		files, _ := filepath.Glob(filepath.Join(dir, "work", "retrain-*.tmp-*", "metrics.jsonl"))
+		return slices.ContainsFunc(files, func(path string) bool { return len(mustRead(path)) > 0 })
+	})
 	return pid
 }
 
@@ -213,7 +217,7 @@ func requeued(b *bench, dir string) {
 	if out := b.metalora(1, "unit", b.config, "--out", dir, "--index", "1"); !strings.Contains(out, "another process") {
 		b.Errorf("the second start: %s", out)
 	}
-	job := strings.Fields(shell(b.T, "squeue -h -r -t RUNNING -o '%A %K' | grep ' 1$'"))[0]
+	job := strings.TrimSpace(shell(b.T, "squeue -h -r -t RUNNING -o '%F_%K' | grep '_1$'"))
 	shell(b.T, "scontrol requeue "+job)
 	b.hurry(job)
 	b.empty()
