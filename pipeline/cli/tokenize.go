@@ -31,40 +31,7 @@ ends at the line feed alone, so a carriage return is text, and special tokens th
   metalora tokenize --model models/roberta-base --pair pairs.tsv`,
 		Args: takes(1, "FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if dir == "" {
-				return fault.Usage(errors.New("tokenize needs --model DIR, a folder with a tokenizer"))
-			}
-			folder, err := hub.Locate(dir)
-			if err != nil {
-				return err
-			}
-			t, err := tokenize.Load(folder)
-			if err != nil {
-				return fault.Input(err)
-			}
-			segmented := readsSegments(folder)
-			in, name, err := p.open(args)
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			return eachLine(in, name, func(number int, line string) error {
-				ids, segments, err := encode(t, line, pair)
-				if err != nil {
-					return fault.Input(fmt.Errorf("%s:%d: %w", name, number, err))
-				}
-				if !segmented {
-					clear(segments)
-				}
-				if types {
-					return p.json(map[string][]int{"ids": ids, "types": segments})
-				}
-				if asJSON {
-					return p.json(ids)
-				}
-				p.printf("%s\n", strings.Trim(fmt.Sprint(ids), "[]"))
-				return nil
-			})
+			return p.tokenizeLines(dir, args, pair, types, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "model", "", "`folder` with the tokenizer's files (weights need not be there), or a name in the hub's cache")
@@ -72,6 +39,49 @@ ends at the line feed alone, so a carriage return is text, and special tokens th
 	cmd.Flags().BoolVar(&types, "types", false, "write {\"ids\":[…],\"types\":[…]} a line")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write a JSON list a line")
 	return cmd
+}
+
+// tokenizeLines writes the ids of each line of a file or of standard input.
+func (p *program) tokenizeLines(dir string, args []string, pair, types, asJSON bool) error {
+	if dir == "" {
+		return fault.Usage(errors.New("tokenize needs --model DIR, a folder with a tokenizer"))
+	}
+	folder, err := hub.Locate(dir)
+	if err != nil {
+		return err
+	}
+	t, err := tokenize.Load(folder)
+	if err != nil {
+		return fault.Input(err)
+	}
+	in, name, err := p.open(args)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	segmented := readsSegments(folder)
+	return eachLine(in, name, func(number int, line string) error {
+		ids, segments, err := encode(t, line, pair)
+		if err != nil {
+			return fault.Input(fmt.Errorf("%s:%d: %w", name, number, err))
+		}
+		if !segmented {
+			clear(segments)
+		}
+		return p.ids(ids, segments, types, asJSON)
+	})
+}
+
+// ids writes one line of them: with their segments, as JSON, or plain.
+func (p *program) ids(ids, segments []int, types, asJSON bool) error {
+	switch {
+	case types:
+		return p.json(map[string][]int{"ids": ids, "types": segments})
+	case asJSON:
+		return p.json(ids)
+	}
+	p.printf("%s\n", strings.Trim(fmt.Sprint(ids), "[]"))
+	return nil
 }
 
 // readsSegments tells whether the model of a folder looks segment ids up. Where a folder says nothing, its tokenizer is taken at its word.
