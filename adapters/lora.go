@@ -223,8 +223,14 @@ func (l LoRA) At(x Linear) (Site, error) {
 		Symmetric: l.Symmetric && x.In == x.Out}, nil
 }
 
+// maxExpression bounds a regular expression, which takes many times its length once it is compiled.
+const maxExpression = 10_000
+
 // whole compiles an expression that has to match a whole name. Go's expressions have no look-around.
 func whole(expression string) (*regexp.Regexp, error) {
+	if len(expression) > maxExpression {
+		return nil, fmt.Errorf("regular expression of %d bytes, want at most %d", len(expression), maxExpression)
+	}
 	re, err := regexp.Compile(`^(?:` + expression + `)$`)
 	if err != nil {
 		return nil, fmt.Errorf("regular expression %q: %w", expression, err)

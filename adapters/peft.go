@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"metalora/confined"
 	"metalora/disk"
 	"metalora/models/safetensors"
 )
@@ -28,21 +29,27 @@ type Adapter struct {
 }
 
 // Load reads an adapter folder as PEFT saves it. Variants of LoRA that compute something else are refused by the name
-// of the field that asks for them, never passed over.
-func Load(dir string) (*Adapter, error) {
-	a, err := load(dir)
+// of the field that asks for them, never passed over. Each fits is asked before a weight is read: it sees an adapter whose
+// tensors have shapes and no data.
+func Load(dir string, fits ...func(*Adapter) error) (*Adapter, error) {
+	a, err := load(dir, fits)
 	if err != nil {
 		return nil, fmt.Errorf("loading adapter %s: %w", dir, err)
 	}
 	return a, nil
 }
 
-func load(dir string) (*Adapter, error) {
-	a, err := readConfig(filepath.Join(dir, configFile))
+func load(dir string, fits []func(*Adapter) error) (*Adapter, error) {
+	folder, err := confined.OpenFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	file, err := safetensors.Open(filepath.Join(dir, weightsFile))
+	defer folder.Close()
+	a, err := readConfig(folder)
+	if err != nil {
+		return nil, err
+	}
+	file, err := safetensors.OpenIn(folder, weightsFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is missing; weights in other formats (adapter_model.bin) are not read", weightsFile)
 	}
@@ -50,25 +57,37 @@ func load(dir string) (*Adapter, error) {
 		return nil, err
 	}
 	defer file.Close()
-	for _, info := range file.Infos() {
-		if !info.Floating() {
-			return nil, fmt.Errorf("%s: tensor %q: dtype %s is not that of a weight", weightsFile, info.Name, info.DType)
-		}
-	}
-	tensors, err := file.Tensors()
-	if err != nil {
+	if err := a.describe(file); err != nil {
 		return nil, err
 	}
-	a.Tensors = safetensors.Tensors{}
-	for _, name := range tensors.Names() {
-		own, ok := strings.CutPrefix(name, peftPrefix)
-		if !ok {
-			return nil, fmt.Errorf("%s: tensor %q: name does not start with %q", weightsFile, name, peftPrefix)
+	for _, fit := range fits {
+		if err := fit(a); err != nil {
+			return nil, err
 		}
-		a.Tensors[own] = tensors[name]
 	}
-	_, err = a.linears()
-	return a, err
+	for _, name := range a.Tensors.Names() {
+		if a.Tensors[name], err = file.Tensor(peftPrefix + name); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// describe takes names and shapes out of the header of a file, and checks that they make an adapter.
+func (a *Adapter) describe(file *safetensors.File) error {
+	a.Tensors = safetensors.Tensors{}
+	for _, info := range file.Infos() {
+		own, ok := strings.CutPrefix(info.Name, peftPrefix)
+		switch {
+		case !info.Floating():
+			return fmt.Errorf("%s: tensor %q: dtype %s is not that of a weight", weightsFile, info.Name, info.DType)
+		case !ok:
+			return fmt.Errorf("%s: tensor %q: name does not start with %q", weightsFile, info.Name, peftPrefix)
+		}
+		a.Tensors[own] = safetensors.Tensor{Shape: info.Shape}
+	}
+	_, err := a.linears()
+	return err
 }
 
 // Save writes the adapter as a PEFT folder. A folder saved and loaded again holds the same adapter.
@@ -138,8 +157,9 @@ func (a *Adapter) linears() ([]Linear, error) {
 			continue
 		}
 		linear, isB := strings.CutSuffix(name, ".lora_B.weight")
+		_, haveA := a.Tensors[linear+".lora_A.weight"]
 		switch {
-		case isB && a.Tensors[linear+".lora_A.weight"].Data == nil:
+		case isB && !haveA:
 			return nil, fmt.Errorf("tensor %q: its lora_A is missing", name)
 		case isB, a.inHead(name):
 		default:

@@ -7,29 +7,26 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
+	"metalora/confined"
 	"metalora/disk"
 )
 
-// maxConfig bounds an adapter_config.json; one that names a thousand layers has some 100 KB.
-const maxConfig = 4 << 20
+// Bounds of an adapter_config.json; one that names a thousand layers has some 100 KB.
+const (
+	maxConfig        = 1 << 20
+	maxConfigEntries = 20_000
+	maxPatterns      = 1000 // each is tried on each layer
+)
 
 // peftVersion is the release of PEFT whose files we write.
 const peftVersion = "0.19.1"
 
 // readConfig reads an adapter_config.json into an Adapter without tensors.
-func readConfig(path string) (*Adapter, error) {
-	stat, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !stat.Mode().IsRegular() || stat.Size() > maxConfig {
-		return nil, fmt.Errorf("%s: want a regular file of at most %d bytes", configFile, maxConfig)
-	}
-	data, err := os.ReadFile(path)
+func readConfig(folder *confined.Folder) (*Adapter, error) {
+	data, err := folder.Read(configFile, maxConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +40,9 @@ func readConfig(path string) (*Adapter, error) {
 // parseConfig takes an adapter_config.json apart. Each field is used, known to change nothing once an adapter is
 // trained, or has to be empty.
 func parseConfig(data []byte) (*Adapter, error) {
+	if err := confined.CheckJSON(data, maxConfigEntries); err != nil {
+		return nil, err
+	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return nil, err
@@ -158,6 +158,9 @@ func (p *patterns) UnmarshalJSON(data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
 		return errors.Join(err, fmt.Errorf("found %v where an object is due", token))
+	}
+	if n := confined.Count(data); n > maxPatterns {
+		return fmt.Errorf("%d patterns, want at most %d", n, maxPatterns)
 	}
 	*p = nil
 	for dec.More() {

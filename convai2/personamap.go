@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
+
+	"metalora/confined"
 )
 
-// MaxPersonaMap bounds a persona map's file. The map of the whole train split has 0.6 MB.
-const MaxPersonaMap = 64 << 20
+// Bounds of a persona map's file. The map of the whole train split has 0.6 MB and some 10,000 sentences.
+const (
+	MaxPersonaMap        = 16 << 20
+	maxPersonaMapEntries = 400_000
+)
 
 // PersonaMap says which persona sentence sets are one persona: a list of clusters, each a list of sentence sets.
 type PersonaMap struct {
@@ -24,7 +28,7 @@ func (pm *PersonaMap) Clusters() int { return len(pm.clusters) }
 // LoadPersonaMap reads a map from JSON, [[["sentence", …], …], …]. A set that stands in two clusters is an error, since
 // the map then decides nothing; so are empty sets and sentences.
 func LoadPersonaMap(path string) (*PersonaMap, error) {
-	f, err := os.Open(path)
+	f, err := confined.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading persona map: %w", err)
 	}
@@ -46,6 +50,9 @@ func ReadPersonaMap(r io.Reader) (*PersonaMap, error) {
 		return nil, fmt.Errorf("larger than %d bytes", MaxPersonaMap)
 	}
 	pm := &PersonaMap{}
+	if err := confined.CheckJSON(data, maxPersonaMapEntries); err != nil {
+		return nil, err
+	}
 	if err := json.Unmarshal(data, &pm.clusters); err != nil {
 		return nil, fmt.Errorf("byte %d: %w", jsonOffset(err), err)
 	}

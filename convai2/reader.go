@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
+
+	"metalora/confined"
 )
 
 // Bounds of what a reader takes into memory. The longest line of the official files has 1,500 bytes, the longest dialogue
@@ -81,7 +82,7 @@ func nextLine(r *bufio.Reader) ([]byte, error) {
 
 // ReadFile reads every dialogue of a file. A file without any is an error.
 func ReadFile(path string) ([]*Dialogue, error) {
-	f, err := os.Open(path)
+	f, err := confined.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading dialogues: %w", err)
 	}

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
+	"path/filepath"
 	"slices"
 
+	"metalora/confined"
 	"metalora/disk"
 )
 
@@ -196,40 +197,34 @@ func (c *Config) set(name string, value any) {
 	c.fields[name] = raw
 }
 
-// maxJSON bounds the small files of a model folder; the largest in use, an index of 1,000 shards, has some 3 MB.
-const maxJSON = 64 << 20
+// Bounds of a config.json; one with the names of 20,000 labels has 1.5 MB.
+const (
+	maxConfig        = 4 << 20
+	maxConfigEntries = 100_000
+)
 
-// ReadConfig reads a config.json and checks it.
+// ReadConfig reads a config.json and checks it. No link leads out of its folder.
 func ReadConfig(path string) (Config, error) {
-	data, err := readBounded(path)
+	data, err := confined.ReadIn(filepath.Dir(path), filepath.Base(path), maxConfig)
 	if err != nil {
 		return Config{}, fmt.Errorf("reading the model's configuration: %w", err)
 	}
-	var c Config
-	if err := json.Unmarshal(data, &c); err != nil {
-		return Config{}, fmt.Errorf("reading %s: %w", path, err)
-	}
-	if err := c.Check(); err != nil {
+	c, err := parseConfig(data)
+	if err != nil {
 		return Config{}, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return c, nil
 }
 
-// readBounded reads a regular file of at most maxJSON bytes.
-func readBounded(path string) ([]byte, error) {
-	stat, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+func parseConfig(data []byte) (Config, error) {
+	var c Config
+	if err := confined.CheckJSON(data, maxConfigEntries); err != nil {
+		return c, err
 	}
-	if !stat.Mode().IsRegular() || stat.Size() > maxJSON {
-		return nil, fmt.Errorf("%s: want a regular file of at most %d bytes", path, maxJSON)
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, err
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, maxJSON))
+	return c, c.Check()
 }
 
 // WriteFile writes a config.json, sorted and indented as Hugging Face does.

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"metalora/confined"
 	"metalora/disk"
 	"metalora/models/exported"
 	"metalora/models/safetensors"
@@ -21,7 +21,7 @@ type Export struct {
 	model      *exported.Model
 	parameters []Parameter
 	limits     Limits
-	config     string // the config.json beside the file, where there is one: for those who read the retrained folder
+	config     string // the folder of the file where a config.json lies in it: for those who read the retrained folder
 }
 
 // graphFile holds the graph of a retrained export, without its weights, which lie beside it as those of any folder.
@@ -31,7 +31,7 @@ const graphFile = "graph.onnx"
 func IsONNX(path string) bool { return strings.EqualFold(filepath.Ext(path), ".onnx") }
 
 // hasGraph tells whether [Export.Save] wrote a folder.
-func hasGraph(dir string) bool { return readable(filepath.Join(dir, graphFile)) }
+func hasGraph(dir string) bool { return confined.HasIn(dir, graphFile) }
 
 // loadExport reads an .onnx file.
 func loadExport(path string) (*Folder, error) {
@@ -55,19 +55,29 @@ func loadRetrained(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := readWeights(dir)
-	if err == nil {
-		err = e.check(all.tensors)
-	}
+	tensors, err := e.weights(dir)
 	if err != nil {
 		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
 	}
-	return &Folder{Dir: dir, Architecture: e, Tensors: all.tensors, HasHead: HasHead(e, all.tensors)}, nil
+	return &Folder{Dir: dir, Architecture: e, Tensors: tensors, HasHead: HasHead(e, tensors)}, nil
+}
+
+// weights reads the weights of a folder, which have to be the graph's.
+func (e *Export) weights(dir string) (safetensors.Tensors, error) {
+	w, err := openWeights(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	if err := e.check(w.shapes); err != nil {
+		return nil, err
+	}
+	return w.shapes, w.fill(w.shapes, func(name string) string { return name })
 }
 
 // loadGraph reads the architecture that [Export.Save] left in a folder.
 func loadGraph(dir string) (*Export, error) {
-	m, err := exported.ReadGraph(filepath.Join(dir, graphFile))
+	m, err := exported.ReadGraph(dir, graphFile)
 	if err != nil {
 		return nil, err
 	}
@@ -97,15 +107,10 @@ func newExport(m *exported.Model, dir string) (*Export, error) {
 		}
 		e.parameters = append(e.parameters, p)
 	}
-	if config := filepath.Join(dir, "config.json"); readable(config) {
-		e.config = config
+	if confined.HasIn(dir, configFile) {
+		e.config = dir
 	}
 	return e, nil
-}
-
-func readable(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }
 
 // limitsOf are the bounds that the tables give. RoBERTa's positions skip the pad's id and begin behind it; where no id is
@@ -150,8 +155,8 @@ func (e *Export) save(dir string, t safetensors.Tensors, tokenizerDir string) er
 	if err := e.model.Graph.WriteFile(filepath.Join(dir, graphFile)); err != nil {
 		return err
 	}
-	if to := filepath.Join(dir, "config.json"); e.config != "" && e.config != to {
-		if err := copyFile(to, e.config); err != nil {
+	if e.config != "" && e.config != dir {
+		if err := copyFiles(dir, e.config, configFile); err != nil {
 			return err
 		}
 	}

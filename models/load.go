@@ -1,12 +1,9 @@
 package models
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,6 +24,7 @@ type Folder struct {
 }
 
 const (
+	configFile  = "config.json"
 	weightsFile = "model.safetensors"
 	indexFile   = "model.safetensors.index.json"
 )
@@ -41,20 +39,29 @@ func Load(dir string) (*Folder, error) {
 	case hasGraph(dir):
 		return loadRetrained(dir)
 	}
-	config, err := ReadConfig(filepath.Join(dir, "config.json"))
+	config, err := ReadConfig(filepath.Join(dir, configFile))
 	if err != nil {
 		return nil, err
 	}
-	all, err := readWeights(dir)
-	if err != nil {
-		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
-	}
 	f := &Folder{Dir: dir, Architecture: config, Tensors: safetensors.Tensors{}}
-	if err := f.take(all.tensors, config.fullName); err != nil {
+	if err := f.load(config); err != nil {
 		return nil, fmt.Errorf("loading the model %s: %w", dir, err)
 	}
-	f.Unused = slices.Sorted(slices.Values(append(f.Unused, all.others...)))
 	return f, nil
+}
+
+// load compares what the files' headers say with the configuration, and then reads what the graph has a use for.
+func (f *Folder) load(config Config) error {
+	w, err := openWeights(f.Dir)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if err := f.take(w.shapes, config.fullName); err != nil {
+		return err
+	}
+	f.Unused = slices.Sorted(slices.Values(append(f.Unused, w.others...)))
+	return w.fill(f.Tensors, config.fullName)
 }
 
 // ReadArchitecture reads what a model computes and leaves its weights alone.
@@ -69,7 +76,7 @@ func ReadArchitecture(path string) (Architecture, error) {
 	case hasGraph(path):
 		return loadGraph(path)
 	}
-	config, err := ReadConfig(filepath.Join(path, "config.json"))
+	config, err := ReadConfig(filepath.Join(path, configFile))
 	if err != nil {
 		return nil, err
 	}
@@ -131,118 +138,6 @@ func anyHead(a Architecture, named safetensors.Tensors) bool {
 		}
 	}
 	return false
-}
-
-// weights is what the files of a folder hold.
-type weights struct {
-	tensors safetensors.Tensors
-	others  []string // not of floats: buffers such as position_ids
-}
-
-// add takes over the tensors of a file and closes it.
-func (w *weights) add(file *safetensors.File, name string) error {
-	defer file.Close()
-	part, err := file.Tensors()
-	if err != nil {
-		return err
-	}
-	for _, info := range file.Infos() {
-		if _, twice := w.tensors[info.Name]; twice {
-			return fmt.Errorf("%s: tensor %s is in another shard too", name, info.Name)
-		}
-		if !info.Floating() {
-			w.others = append(w.others, info.Name)
-		}
-	}
-	maps.Copy(w.tensors, part)
-	return nil
-}
-
-// readWeights reads one file or all shards.
-func readWeights(dir string) (*weights, error) {
-	w := &weights{tensors: safetensors.Tensors{}}
-	file, err := safetensors.Open(filepath.Join(dir, weightsFile))
-	if err == nil {
-		return w, w.add(file, weightsFile)
-	}
-	if !missing(err) {
-		return nil, err
-	}
-	shards, err := readIndex(dir)
-	if missing(err) {
-		return nil, fmt.Errorf("neither %s nor %s is there", weightsFile, indexFile)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return w, w.addShards(dir, shards)
-}
-
-// addShards reads the files that an index names. Opened through an os.Root, no name and no link among them leads out
-// of the folder.
-func (w *weights) addShards(dir string, shards []string) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	for _, name := range shards {
-		// A named pipe would block in Open until someone writes to it.
-		if stat, err := root.Stat(name); err != nil {
-			return err
-		} else if !stat.Mode().IsRegular() {
-			return fmt.Errorf("%s: not a regular file", name)
-		}
-		file, err := root.Open(name)
-		if err != nil {
-			return err
-		}
-		shard, err := safetensors.NewFile(file, name)
-		if err != nil {
-			return err
-		}
-		if err := w.add(shard, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readIndex lists the shards of a model. They must be plain names of files in the folder.
-func readIndex(dir string) ([]string, error) {
-	path := filepath.Join(dir, indexFile)
-	data, err := readBounded(path)
-	if err != nil {
-		return nil, err
-	}
-	var index struct {
-		WeightMap map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(data, &index); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	shards := map[string]bool{}
-	for _, tensor := range slices.Sorted(maps.Keys(index.WeightMap)) { // sorted, so that an error is always the same
-		shard := index.WeightMap[tensor]
-		if err := checkShard(shard); err != nil {
-			return nil, fmt.Errorf("reading %s: tensor %s: %w", path, tensor, err)
-		}
-		shards[shard] = true
-	}
-	if len(shards) == 0 {
-		return nil, fmt.Errorf("reading %s: it names no file", path)
-	}
-	return slices.Sorted(maps.Keys(shards)), nil
-}
-
-func checkShard(name string) error {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\:`) || !filepath.IsLocal(name) {
-		return fmt.Errorf("%q is no plain file name in the model's folder", name)
-	}
-	if !strings.HasSuffix(name, ".safetensors") {
-		return errors.New("its file " + name + " is no .safetensors file")
-	}
-	return nil
 }
 
 // missing tells whether an error says that a file is not there.

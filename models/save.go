@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"metalora/confined"
 	"metalora/disk"
 	"metalora/models/safetensors"
 )
@@ -34,7 +35,7 @@ func (c Config) save(dir string, t safetensors.Tensors, tokenizerDir string) err
 	if err := disk.MkdirAll(dir); err != nil {
 		return err
 	}
-	if err := describe(c, f.HasHead).WriteFile(filepath.Join(dir, "config.json")); err != nil {
+	if err := describe(c, f.HasHead).WriteFile(filepath.Join(dir, configFile)); err != nil {
 		return err
 	}
 	if err := safetensors.Save(filepath.Join(dir, weightsFile), t, map[string]string{"format": "pt"}); err != nil {
@@ -73,22 +74,34 @@ func copyTokenizer(dir, from string) error {
 	if os.SameFile(a, b) {
 		return nil
 	}
-	for _, name := range tokenizerFiles {
-		if err := copyFile(filepath.Join(dir, name), filepath.Join(from, name)); err != nil && !missing(err) {
-			return fmt.Errorf("copying the tokenizer: %w", err)
-		}
+	if err := copyFiles(dir, from, tokenizerFiles...); err != nil {
+		return fmt.Errorf("copying the tokenizer: %w", err)
 	}
 	return nil
 }
 
-func copyFile(to, from string) error {
-	in, err := os.Open(from)
+// copyFiles copies those of the named files that are there. What a link out of the folder from leads to is not copied.
+func copyFiles(dir, from string, names ...string) error {
+	folder, err := confined.OpenFolder(from)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	return disk.Replace(to, func(w io.Writer) error {
-		_, err := io.Copy(w, in)
-		return err
-	})
+	defer folder.Close()
+	for _, name := range names {
+		in, err := folder.Open(name)
+		if missing(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = disk.Replace(filepath.Join(dir, name), func(w io.Writer) error {
+			_, err := io.Copy(w, in)
+			return err
+		})
+		if err := errors.Join(err, in.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"metalora/confined"
 	"metalora/onnx/onnxpb"
 )
 
@@ -62,12 +63,13 @@ func readExternal(entries []*onnxpb.StringStringEntryProto) (external, error) {
 	return e, nil
 }
 
-// folder is where a model's file lies, and what has been read from the files beside it. Tensors that share a span share
+// beside is the folder of a model's file, and what has been read from the files there. Tensors that share a span share
 // its bytes, and spans may not add up to more than the file they lie in: many overlapping ones would fill the memory.
-type folder struct {
-	path  string
-	spans map[span][]byte
-	taken map[string]int64 // bytes read, by location
+type beside struct {
+	path   string
+	folder *confined.Folder // nil until data is looked for
+	spans  map[span][]byte
+	taken  map[string]int64 // bytes read, by location
 }
 
 // span is a piece of a file.
@@ -76,9 +78,15 @@ type span struct {
 	offset, size int64
 }
 
+func (d *beside) close() {
+	if d.folder != nil {
+		d.folder.Close() // it was only read
+	}
+}
+
 // read takes size bytes from a regular file inside the folder; nothing a path or a link says leads out of it.
 // The file's length is checked before memory is taken.
-func (d folder) read(e external, size int64) ([]byte, error) {
+func (d *beside) read(e external, size int64) ([]byte, error) {
 	s := span{filepath.Clean(e.location), e.offset, size}
 	if data, ok := d.spans[s]; ok {
 		return data, nil
@@ -92,18 +100,21 @@ func (d folder) read(e external, size int64) ([]byte, error) {
 	return data, nil
 }
 
-func (d folder) readSpan(s span) ([]byte, error) {
-	root, err := os.OpenRoot(d.path)
+func (d *beside) readSpan(s span) ([]byte, error) {
+	if d.folder == nil {
+		var err error
+		if d.folder, err = confined.OpenFolder(d.path); err != nil {
+			return nil, err
+		}
+	}
+	f, err := d.folder.Open(s.location)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	info, err := root.Stat(s.location)
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", s.location)
 	}
 	if s.offset > math.MaxInt64-s.size || info.Size() < s.offset+s.size {
 		return nil, fmt.Errorf("%s has %d bytes, want %d from byte %d on", s.location, info.Size(), s.size, s.offset)
@@ -111,11 +122,6 @@ func (d folder) readSpan(s span) ([]byte, error) {
 	if d.taken[s.location] > info.Size()-s.size {
 		return nil, fmt.Errorf("tensors overlap in %s", s.location)
 	}
-	f, err := root.Open(s.location)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	data := make([]byte, s.size)
 	if _, err := io.ReadFull(io.NewSectionReader(f, s.offset, s.size), data); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", s.location, err)
@@ -123,18 +129,23 @@ func (d folder) readSpan(s span) ([]byte, error) {
 	return data, nil
 }
 
-// DataFiles lists the files beside an ONNX file that hold data of its initializers, as paths, each once. They are not
-// opened; names that lead out of the folder, which [ReadFile] refuses, are left out.
+// DataFiles lists the files that hold data of an ONNX file's initializers, by their paths below its folder, each once. They
+// are not opened; names that lead out of the folder, which [ReadFile] refuses, are left out.
 func DataFiles(path string) ([]string, error) {
-	files, err := dataFiles(path)
+	file, err := confined.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading ONNX file %s: %w", path, err)
+	}
+	defer file.Close()
+	files, err := dataFiles(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading ONNX file %s: %w", path, err)
 	}
 	return files, nil
 }
 
-func dataFiles(path string) ([]string, error) {
-	data, err := readBytes(path)
+func dataFiles(file *os.File) ([]string, error) {
+	data, err := readBytes(file)
 	if err != nil {
 		return nil, err
 	}
@@ -145,9 +156,9 @@ func dataFiles(path string) ([]string, error) {
 	var files []string
 	for _, t := range p.GetGraph().GetInitializer() {
 		e, err := readExternal(t.ExternalData)
-		file := filepath.Join(filepath.Dir(path), e.location)
-		if err == nil && filepath.IsLocal(e.location) && !slices.Contains(files, file) {
-			files = append(files, file)
+		name := filepath.Clean(e.location)
+		if err == nil && filepath.IsLocal(e.location) && !slices.Contains(files, name) {
+			files = append(files, name)
 		}
 	}
 	return files, nil

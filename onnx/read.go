@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"metalora/confined"
 	"metalora/onnx/onnxpb"
 )
 
@@ -19,40 +19,64 @@ const maxFile = 1<<31 - 1
 // ReadFile reads an ONNX file, and the files beside it that hold its tensors' data, if any.
 // It refuses what [Unmarshal] refuses, and data outside the file's own folder.
 func ReadFile(path string) (*Model, error) {
-	m, err := readFile(path)
+	file, err := confined.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading ONNX file %s: %w", path, err)
+	}
+	return read(file, path)
+}
+
+// ReadIn is [ReadFile] for a file in a folder, out of which no link leads.
+func ReadIn(dir, name string) (*Model, error) {
+	path := filepath.Join(dir, name)
+	folder, err := confined.OpenFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading ONNX file %s: %w", path, err)
+	}
+	defer folder.Close()
+	file, err := folder.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading ONNX file %s: %w", path, err)
+	}
+	return read(file, path)
+}
+
+// read reads an open file, which it closes.
+func read(file *os.File, path string) (*Model, error) {
+	defer file.Close()
+	data, err := readBytes(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading ONNX file %s: %w", path, err)
+	}
+	beside := &beside{path: filepath.Dir(path), spans: map[span][]byte{}, taken: map[string]int64{}}
+	defer beside.close()
+	m, err := unmarshal(data, beside.read)
 	if err != nil {
 		return nil, fmt.Errorf("reading ONNX file %s: %w", path, err)
 	}
 	return m, nil
 }
 
-func readFile(path string) (*Model, error) {
-	data, err := readBytes(path)
+// readBytes is a file's content, once its outline has shown that it may be a model.
+func readBytes(file *os.File) ([]byte, error) {
+	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
-	beside := folder{path: filepath.Dir(path), spans: map[span][]byte{}, taken: map[string]int64{}}
-	return unmarshal(data, beside.read)
+	if info.Size() > maxFile {
+		return nil, errTooLarge
+	}
+	if err := checkOutline(file, info.Size()); err != nil {
+		return nil, err
+	}
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(file, data); err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
-// readBytes is a file's content, up to one byte more than an ONNX file can have.
-func readBytes(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	var data bytes.Buffer
-	if info.Mode().IsRegular() && info.Size() <= maxFile {
-		data.Grow(int(info.Size()) + bytes.MinRead) // a model can be large: copy it once
-	}
-	_, err = data.ReadFrom(io.LimitReader(f, maxFile+1))
-	return data.Bytes(), err
-}
+var errTooLarge = errors.New("the file is larger than the 2 GB that protobuf allows")
 
 // Unmarshal reads a model from an ONNX file's bytes, which its weights go on to lie in. What it returns satisfies ONNX's form but not yet its rules: see
 // [Model.Check]. Refused, with the name of the node or tensor at fault: graphs as attributes (If, Loop, Scan), functions,
@@ -94,7 +118,7 @@ func unmarshal(data []byte, fetch fetch) (*Model, error) {
 // decode decodes a file whose weights stay where they are in data.
 func decode(data []byte) (*onnxpb.ModelProto, error) {
 	if len(data) > maxFile {
-		return nil, fmt.Errorf("the file is larger than the 2 GB that protobuf allows")
+		return nil, errTooLarge
 	}
 	if err := checkWeight(data); err != nil {
 		return nil, err

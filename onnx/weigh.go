@@ -15,7 +15,7 @@ import (
 // a few times the file, plus what a graph of any use needs.
 const (
 	weightFactor = 4
-	weightFree   = 64 << 20
+	weightFree   = 16 << 20
 	messageCost  = 256 // bytes of a decoded message and the pointers to it, roughly
 	stringCost   = 24
 	integerCost  = 16    // of one of a packed list: the element, and its copy in a tensor's data

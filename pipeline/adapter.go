@@ -10,7 +10,8 @@ import (
 	"metalora/models"
 )
 
-// loadAdapter reads a PEFT adapter and fits it to a model: its pairs to the linear layers, its head to the model's shapes.
+// loadAdapter reads a PEFT adapter and fits it to a model: its pairs to the linear layers, its head to the model's shapes. One
+// that does not fit is refused before its weights are read.
 func loadAdapter(dir string, base models.Architecture) (*adapters.Adapter, []adapters.Site, error) {
 	places, err := bearers(base)
 	if err != nil {
@@ -29,24 +30,22 @@ func bearers(base models.Architecture) ([]adapters.Linear, error) {
 }
 
 // placeAdapter is loadAdapter for a model whose linear layers are known: finding them takes longer than reading an adapter.
-func placeAdapter(dir string, base models.Architecture, places []adapters.Linear) (*adapters.Adapter, []adapters.Site, error) {
+func placeAdapter(dir string, base models.Architecture, places []adapters.Linear) (a *adapters.Adapter, sites []adapters.Site, err error) {
 	if err := intact(dir); err != nil {
 		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
 	}
-	a, err := adapters.Load(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	sites, err := a.Sites(places)
-	if err != nil {
-		return nil, nil, fmt.Errorf("loading adapter %s: %w", dir, err)
-	}
-	for _, p := range base.Parameters() {
-		if t, ok := a.Tensors[p.Name]; ok && !slices.Equal(t.Shape, p.Shape) {
-			return nil, nil, fmt.Errorf("loading adapter %s: tensor %s has shape %v, the base's is %v", dir, p.Name, t.Shape, p.Shape)
+	a, err = adapters.Load(dir, func(a *adapters.Adapter) (err error) {
+		if sites, err = a.Sites(places); err != nil {
+			return err
 		}
-	}
-	return a, sites, nil
+		for _, p := range base.Parameters() {
+			if t, ok := a.Tensors[p.Name]; ok && !slices.Equal(t.Shape, p.Shape) {
+				return fmt.Errorf("tensor %s has shape %v, the base's is %v", p.Name, t.Shape, p.Shape)
+			}
+		}
+		return nil
+	})
+	return a, sites, err
 }
 
 // loadOwn reads an adapter for scoring with a base: with the whole head, its own or the base's. One that was trained on

@@ -4,12 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"metalora/confined"
 	"metalora/models"
 	"metalora/onnx"
 	"metalora/pipeline/fault"
@@ -77,14 +79,21 @@ type fileState struct {
 	time time.Time
 }
 
-// fileSum is the SHA-256 of a file's content.
+// fileSum is the SHA-256 of the content of a file that a person named.
 func fileSum(path string) (string, error) {
-	info, err := os.Stat(path)
+	file, err := confined.Open(path)
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is no regular file", path)
+	return contentSum(file, path)
+}
+
+// contentSum is the SHA-256 of an open file's content. It closes the file.
+func contentSum(file *os.File, path string) (string, error) {
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return "", err
 	}
 	state := fileState{path, info.Size(), info.ModTime()}
 	sums.Lock()
@@ -93,11 +102,6 @@ func fileSum(path string) (string, error) {
 	if ok {
 		return sum, nil
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
 	hash := sha256.New()
 	if _, err := io.Copy(hash, file); err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
@@ -119,57 +123,75 @@ var (
 )
 
 func modelSum(path string) (string, error) {
-	if models.IsONNX(path) {
-		apart, err := onnx.DataFiles(path)
-		if err != nil {
-			return "", err
-		}
-		return filesSum(append([]string{path}, apart...))
+	if !models.IsONNX(path) {
+		return folderSum(path, modelFiles)
 	}
-	return folderSum(path, modelFiles)
-}
-
-func tokenizerSum(path string) (string, error) { return folderSum(path, tokenizerFiles) }
-
-func folderSum(dir string, patterns []string) (string, error) {
-	if _, err := os.Stat(dir); err != nil {
+	hash := sha256.New()
+	sum, err := fileSum(path)
+	if err != nil {
 		return "", err
 	}
-	var files []string
-	for _, pattern := range patterns {
-		found, err := filepath.Glob(filepath.Join(escapeGlob(dir), pattern))
-		if err != nil {
-			return "", fmt.Errorf("listing %s: %w", dir, err)
-		}
-		files = append(files, found...)
+	addSum(hash, sum, filepath.Base(path))
+	apart, err := onnx.DataFiles(path)
+	if err != nil {
+		return "", err
 	}
-	if len(files) == 0 {
-		return "", fmt.Errorf("%s holds none of %v", dir, patterns)
-	}
-	return filesSum(files)
-}
-
-// filesSum is the SHA-256 over names and sums of files.
-func filesSum(files []string) (string, error) {
-	hash := sha256.New()
-	for _, file := range files {
-		sum, err := fileSum(file)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(hash, "%s %s\n", sum, filepath.Base(file))
+	if err := addSums(hash, filepath.Dir(path), apart); err != nil {
+		return "", err
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// escapeGlob makes a path match itself alone.
-func escapeGlob(path string) string {
-	var escaped []rune
-	for _, r := range path {
-		if r == '*' || r == '?' || r == '[' || r == '\\' && filepath.Separator != '\\' {
-			escaped = append(escaped, '\\')
-		}
-		escaped = append(escaped, r)
+func tokenizerSum(path string) (string, error) { return folderSum(path, tokenizerFiles) }
+
+// folderSum is the SHA-256 over names and sums of those files of a folder that match a pattern.
+func folderSum(dir string, patterns []string) (string, error) {
+	folder, err := confined.OpenFolder(dir)
+	if err != nil {
+		return "", err
 	}
-	return string(escaped)
+	defer folder.Close()
+	all, err := folder.Names()
+	if err != nil {
+		return "", err
+	}
+	var files []string
+	for _, pattern := range patterns {
+		for _, name := range all {
+			if matched, err := filepath.Match(pattern, name); err == nil && matched {
+				files = append(files, name)
+			}
+		}
+	}
+	if len(files) == 0 {
+		return "", fmt.Errorf("%s holds none of %v", dir, patterns)
+	}
+	hash := sha256.New()
+	if err := addSums(hash, dir, files); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }
+
+// addSums adds names and sums of files in a folder, out of which no link leads.
+func addSums(hash hash.Hash, dir string, names []string) error {
+	folder, err := confined.OpenFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	for _, name := range names {
+		file, err := folder.Open(name)
+		if err != nil {
+			return err
+		}
+		sum, err := contentSum(file, filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		addSum(hash, sum, filepath.Base(name))
+	}
+	return nil
+}
+
+func addSum(hash hash.Hash, sum, name string) { fmt.Fprintf(hash, "%s %s\n", sum, name) }

@@ -5,10 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
+
+	"metalora/confined"
 )
 
 // The files of a tokenizer folder.
@@ -21,8 +20,13 @@ const (
 	configFile     = "tokenizer_config.json"
 )
 
-// maxFile bounds every file that is read; RoBERTa's tokenizer.json has 1.4 MB, the largest known ones 35 MB.
-const maxFile = 64 << 20
+// Bounds of what is read. RoBERTa's tokenizer.json has 1.4 MB, the largest known ones 35 MB; the small files beside may list
+// some thousand added tokens.
+const (
+	maxFile        = 48 << 20
+	maxSmall       = 4 << 20
+	maxSmallValues = 200_000
+)
 
 // Load reads the tokenizer of a folder as Hugging Face writes it: tokenizer.json, or else vocab.json and merges.txt
 // (byte-level BPE), or else vocab.txt (WordPiece). The texts of special tokens come from special_tokens_map.json and
@@ -37,24 +41,29 @@ func Load(dir string) (*Tokenizer, error) {
 }
 
 func load(dir string) (*Tokenizer, error) {
-	s, err := readSettings(dir)
+	f, err := confined.OpenFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	data, err := readFile(dir, tokenizerJSON)
+	defer f.Close()
+	s, err := readSettings(f)
+	if err != nil {
+		return nil, err
+	}
+	data, err := f.Read(tokenizerJSON, maxFile)
 	if err == nil {
 		return parseTokenizer(data, s)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if data, err = readFile(dir, vocabularyText); err == nil && !there(dir, vocabularyFile) {
+	if data, err = f.Read(vocabularyText, maxFile); err == nil && !f.Has(vocabularyFile) {
 		return loadText(data, s)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	v, place, err := readPair(dir)
+	v, place, err := readPair(f)
 	if err != nil {
 		return nil, err
 	}
@@ -62,15 +71,9 @@ func load(dir string) (*Tokenizer, error) {
 	return newTokenizer(v, place)
 }
 
-// there tells whether a folder has a file.
-func there(dir, name string) bool {
-	_, err := os.Stat(filepath.Join(dir, name))
-	return err == nil
-}
-
 // loadText makes the tokenizer of a vocab.txt.
 func loadText(data []byte, s settings) (*Tokenizer, error) {
-	ids, err := parseLines(string(data))
+	ids, err := parseLines(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", vocabularyText, err)
 	}
@@ -80,8 +83,8 @@ func loadText(data []byte, s settings) (*Tokenizer, error) {
 }
 
 // readPair reads vocab.json and merges.txt.
-func readPair(dir string) (*Vocabulary, func(i int) string, error) {
-	data, err := readFile(dir, vocabularyFile)
+func readPair(f *confined.Folder) (*Vocabulary, func(i int) string, error) {
+	data, err := f.Read(vocabularyFile, maxFile)
 	if err != nil {
 		return nil, nil, missing(err)
 	}
@@ -89,10 +92,10 @@ func readPair(dir string) (*Vocabulary, func(i int) string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", vocabularyFile, err)
 	}
-	if data, err = readFile(dir, mergesFile); err != nil {
+	if data, err = f.Read(mergesFile, maxFile); err != nil {
 		return nil, nil, missing(err)
 	}
-	merges, first, err := parseMerges(string(data))
+	merges, first, err := parseMerges(data)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", mergesFile, err)
 	}
@@ -117,10 +120,10 @@ type settings struct {
 }
 
 // readSettings reads special_tokens_map.json and tokenizer_config.json: what the one does not say, the other may.
-func readSettings(dir string) (settings, error) {
+func readSettings(f *confined.Folder) (settings, error) {
 	var all settings
 	for _, name := range []string{specialFile, configFile} {
-		data, err := readFile(dir, name)
+		data, err := f.Read(name, maxSmall)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -153,6 +156,9 @@ func parseSettings(data []byte) (settings, error) {
 		Strip          *bool       `json:"strip_accents"`
 		Chinese        *bool       `json:"tokenize_chinese_chars"`
 		Basic          *bool       `json:"do_basic_tokenize"`
+	}
+	if err := confined.CheckJSON(data, maxSmallValues); err != nil {
+		return settings{}, err
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		return settings{}, located(data, err)
@@ -212,30 +218,4 @@ func located(data []byte, err error) error {
 		return err
 	}
 	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:offset], []byte("\n")), err)
-}
-
-// readFile reads a file of at most maxFile bytes.
-func readFile(dir, name string) ([]byte, error) {
-	path := filepath.Join(dir, name)
-	// Asked before it is opened: opening a named pipe would wait for a writer.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", name)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s: larger than the %d MiB that a tokenizer file may have", name, maxFile>>20)
-	}
-	return data, nil
 }

@@ -266,7 +266,7 @@ func FuzzParseMerges(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		merges, first, err := parseMerges(text)
+		merges, first, err := parseMerges([]byte(text))
 		if err != nil {
 			return
 		}

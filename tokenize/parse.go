@@ -8,11 +8,16 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"metalora/confined"
 )
 
 // parseVocabulary reads the object {"token": id, …} of vocab.json. It goes through the object entry by entry, because
 // json.Unmarshal keeps the last of two equal tokens and says nothing.
 func parseVocabulary(data []byte) (map[string]int, error) {
+	if n := confined.Count(data); n > maxIDs {
+		return nil, fmt.Errorf("%d entries, and a vocabulary may have %d", n, maxIDs)
+	}
 	r := &entries{json.NewDecoder(bytes.NewReader(data)), data}
 	r.UseNumber()
 	if open, err := r.Token(); err != nil || open != json.Delim('{') {
@@ -92,8 +97,12 @@ func wrong(err error, found any) error {
 
 // parseMerges reads merges.txt: "left right" in each line, the first to merge first, below an optional "#version" line.
 // It gives the merges and the number of the line that the first one stands in.
-func parseMerges(text string) (merges [][2]string, first int, err error) {
+func parseMerges(data []byte) (merges [][2]string, first int, err error) {
 	first = 1
+	if n := bytes.Count(data, []byte("\n")); n > maxIDs+1 {
+		return nil, 0, fmt.Errorf("%d lines, and a vocabulary may have %d merges", n, maxIDs)
+	}
+	text := string(data)
 	if strings.HasPrefix(text, "#version") {
 		_, text, _ = strings.Cut(text, "\n")
 		first = 2
@@ -106,9 +115,6 @@ func parseMerges(text string) (merges [][2]string, first int, err error) {
 		merge, err := parseMerge(strings.TrimSuffix(line, "\r"))
 		if err != nil {
 			return nil, 0, fmt.Errorf("line %d: %w", first+len(merges), err)
-		}
-		if len(merges) == maxIDs {
-			return nil, 0, fmt.Errorf("line %d: more than the %d merges that a vocabulary may have", first+len(merges), maxIDs)
 		}
 		merges = append(merges, merge)
 	}
@@ -126,18 +132,19 @@ func parseMerge(text string) ([2]string, error) {
 
 // parseLines reads vocab.txt: a token a line, whose number, from 0, is the id. A carriage return before the line feed
 // belongs to the line's end.
-func parseLines(text string) (map[string]int, error) {
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if len(lines) > maxIDs {
-		return nil, fmt.Errorf("%d lines, want at most %d", len(lines), maxIDs)
+func parseLines(data []byte) (map[string]int, error) {
+	data = bytes.TrimSuffix(data, []byte("\n"))
+	n := bytes.Count(data, []byte("\n")) + 1
+	if n > maxIDs {
+		return nil, fmt.Errorf("%d lines, want at most %d", n, maxIDs)
 	}
-	ids := make(map[string]int, len(lines))
-	for i, line := range lines {
+	ids := make(map[string]int, min(n, 1<<16))
+	for line := range strings.SplitSeq(string(data), "\n") {
 		token := strings.TrimSuffix(line, "\r")
 		if other, twice := ids[token]; twice {
-			return nil, fmt.Errorf("line %d: token %q stands in line %d too", i+1, token, other+1)
+			return nil, fmt.Errorf("line %d: token %q stands in line %d too", len(ids)+1, token, other+1)
 		}
-		ids[token] = i
+		ids[token] = len(ids)
 	}
 	return ids, nil
 }

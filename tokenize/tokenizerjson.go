@@ -5,20 +5,52 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"metalora/confined"
 )
 
 // tokenizerFile is the part of Hugging Face's tokenizer.json that decides ids. Left out: truncation and padding, which
 // [Tokenizer.Turn] does itself, and the post-processor, whose form of a pair is that of [Tokenizer.Pair] or, for RoBERTa,
 // not the experiment's.
 type tokenizerFile struct {
-	AddedTokens []struct {
-		ID      int    `json:"id"`
-		Content string `json:"content"`
-		Special bool   `json:"special"`
-	} `json:"added_tokens"`
+	AddedTokens  addedTokens     `json:"added_tokens"`
 	Normalizer   json.RawMessage `json:"normalizer"`
 	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
 	Model        json.RawMessage `json:"model"`
+}
+
+// Bounds of lists, which take many times their bytes once they are decoded.
+const (
+	maxAdded  = 1 << 16
+	maxValues = 8 * maxIDs // of a whole file
+)
+
+// decodeList is json.Unmarshal for a list of at most so many entries.
+func decodeList(data []byte, most int, list any) error {
+	if n := confined.Count(data); n > most {
+		return fmt.Errorf("%d entries, want at most %d", n, most)
+	}
+	return json.Unmarshal(data, list)
+}
+
+// addedToken is a token that the file adds to the model's.
+type addedToken struct {
+	ID      int    `json:"id"`
+	Content string `json:"content"`
+	Special bool   `json:"special"`
+}
+
+type addedTokens []addedToken
+
+func (t *addedTokens) UnmarshalJSON(data []byte) error {
+	return decodeList(data, maxAdded, (*[]addedToken)(t))
+}
+
+// jsonMerges are those of a BPE model.
+type jsonMerges []jsonMerge
+
+func (m *jsonMerges) UnmarshalJSON(data []byte) error {
+	return decodeList(data, maxIDs, (*[]jsonMerge)(m))
 }
 
 // jsonMerge is "left right" in older files and ["left", "right"] in newer ones.
@@ -48,7 +80,10 @@ func parseTokenizer(data []byte, s settings) (*Tokenizer, error) {
 	var model struct {
 		Type string `json:"type"`
 	}
-	err := json.Unmarshal(data, &file)
+	err := confined.CheckJSON(data, maxValues)
+	if err == nil {
+		err = json.Unmarshal(data, &file)
+	}
 	if err == nil && len(file.Model) > 0 {
 		err = json.Unmarshal(file.Model, &model)
 	}
@@ -142,7 +177,7 @@ type bpeModel struct {
 	ByteFallback bool            `json:"byte_fallback"`
 	IgnoreMerges bool            `json:"ignore_merges"`
 	Vocabulary   json.RawMessage `json:"vocab"`
-	Merges       []jsonMerge     `json:"merges"`
+	Merges       jsonMerges      `json:"merges"`
 }
 
 // byteLevel is a pre-tokenizer of type ByteLevel.

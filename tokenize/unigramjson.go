@@ -10,9 +10,9 @@ import (
 // blanks with a mark before each. Anything else is refused by name.
 func (f *tokenizerFile) unigram(s settings) (*Tokenizer, error) {
 	var m struct {
-		Unknown      *int         `json:"unk_id"`
-		ByteFallback bool         `json:"byte_fallback"`
-		Vocabulary   []jsonScored `json:"vocab"`
+		Unknown      *int       `json:"unk_id"`
+		ByteFallback bool       `json:"byte_fallback"`
+		Vocabulary   jsonPieces `json:"vocab"`
 	}
 	var pre metaspaces
 	if err := f.decode(&m, &pre); err != nil {
@@ -54,6 +54,13 @@ func (f *tokenizerFile) special() map[string]bool {
 		texts[added.Content] = true
 	}
 	return texts
+}
+
+// jsonPieces are those of a Unigram model.
+type jsonPieces []jsonScored
+
+func (p *jsonPieces) UnmarshalJSON(data []byte) error {
+	return decodeList(data, maxIDs, (*[]jsonScored)(p))
 }
 
 // jsonScored is ["piece", score].

@@ -7,6 +7,7 @@ package exported
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"metalora/models/safetensors"
@@ -95,9 +96,11 @@ func (m *Model) WithoutValues() *Model {
 // maxElements bounds a weight of a graph whose values lie elsewhere: 1 TB of float32.
 const maxElements = 1 << 38
 
-// ReadGraph reads a graph in the form that trains, as [Model].Graph is: the weights are inputs and have no values.
-func ReadGraph(path string) (*Model, error) {
-	g, err := onnx.ReadFile(path)
+// ReadGraph reads a graph in the form that trains, as [Model].Graph is, from a file in a folder: the weights are inputs and
+// have no values.
+func ReadGraph(folder, name string) (*Model, error) {
+	path := filepath.Join(folder, name)
+	g, err := onnx.ReadIn(folder, name)
 	if err != nil {
 		return nil, err
 	}

@@ -13,9 +13,12 @@ import (
 	"unicode/utf8"
 )
 
+// What a header may ask to be kept. The reference implementation allows 100 MB, which hold a million tensors and take six times
+// as much memory decoded; the largest files in use have a header of some 100 kB.
 const (
-	maxHeader = 100_000_000 // limit of the reference implementation
-	maxRank   = 64          // more than any tensor library allows; bounds what a header can make us keep
+	maxHeader  = 8 << 20
+	maxTensors = 50_000
+	maxRank    = 64 // more than any tensor library allows
 )
 
 // bitsOf is the size of an element of each type of the format.
@@ -55,6 +58,9 @@ func parseHeader(raw []byte, buffer int64) ([]Info, map[string]string, error) {
 		if name == "__metadata__" {
 			metadata, err = parseMetadata(dec)
 			return err
+		}
+		if len(infos) == maxTensors {
+			return fmt.Errorf("more than %d tensors", maxTensors)
 		}
 		info, err := parseTensor(dec, name)
 		infos = append(infos, info)

@@ -9,6 +9,8 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"metalora/confined"
 )
 
 // File is an open file whose header has been checked.
@@ -22,15 +24,20 @@ type File struct {
 
 // Open reads and checks the header of the file at path.
 func Open(path string) (*File, error) {
-	// A named pipe would block in os.Open until someone writes to it.
-	if stat, err := os.Stat(path); err == nil && !stat.Mode().IsRegular() {
-		return nil, fmt.Errorf("reading %s: not a regular file", path)
-	}
-	file, err := os.Open(path)
+	file, err := confined.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading tensors: %w", err)
 	}
 	return NewFile(file, path)
+}
+
+// OpenIn is [Open] for a file of a folder, out of which no link leads.
+func OpenIn(folder *confined.Folder, name string) (*File, error) {
+	file, err := folder.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading tensors: %w", err)
+	}
+	return NewFile(file, file.Name())
 }
 
 // NewFile takes over an open file, which it closes where the header is bad. Errors name it by path.
@@ -59,7 +66,7 @@ func (f *File) readHeader() error {
 	}
 	n, rest := binary.LittleEndian.Uint64(length[:]), stat.Size()-8
 	if n > maxHeader || n > uint64(rest) {
-		return fmt.Errorf("header of %d bytes, the file has %d and the format allows %d", n, rest, maxHeader)
+		return fmt.Errorf("header of %d bytes, the file has %d and at most %d are read", n, rest, maxHeader)
 	}
 	raw := make([]byte, n)
 	if _, err := f.file.ReadAt(raw, 8); err != nil {
@@ -167,16 +174,25 @@ func (f *File) Tensors() (Tensors, error) {
 		if !info.Floating() {
 			continue
 		}
-		data, err := f.Float32(info.Name)
+		t, err := f.Tensor(info.Name)
 		if err != nil {
 			return nil, err
 		}
-		if i := notFinite(data); i >= 0 {
-			return nil, fmt.Errorf("reading %s: tensor %q: element %d is %v", f.path, info.Name, i, data[i])
-		}
-		tensors[info.Name] = Tensor{slices.Clone(info.Shape), data}
+		tensors[info.Name] = t
 	}
 	return tensors, nil
+}
+
+// Tensor reads one tensor of floats, each of which must be finite.
+func (f *File) Tensor(name string) (Tensor, error) {
+	data, err := f.Float32(name)
+	if err != nil {
+		return Tensor{}, err
+	}
+	if i := notFinite(data); i >= 0 {
+		return Tensor{}, fmt.Errorf("reading %s: tensor %q: element %d is %v", f.path, name, i, data[i])
+	}
+	return Tensor{slices.Clone(f.infos[f.byName[name]].Shape), data}, nil
 }
 
 // Floating says whether [File.Float32] can read the tensor.

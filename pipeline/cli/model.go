@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metalora/adapters"
+	"metalora/confined"
 	"metalora/models"
 	"metalora/models/exported"
 	"metalora/models/safetensors"
@@ -94,7 +93,7 @@ func inspect(path string) (*inspection, error) {
 	if !info.IsDir() {
 		return inspectFile(path)
 	}
-	if _, err := os.Stat(filepath.Join(path, "adapter_config.json")); err == nil {
+	if confined.HasIn(path, "adapter_config.json") {
 		return inspectAdapter(path)
 	}
 	return inspectFolder(path)
@@ -118,7 +117,7 @@ func inspectAdapter(dir string) (*inspection, error) {
 	}
 	found := &inspection{Kind: "adapter", Architecture: "LoRA", Trainable: true, Blockers: []blocker{},
 		Notes: []string{fmt.Sprintf("rank %d, alpha %g", a.LoRA.Rank, a.LoRA.Alpha), "base: " + a.Base}}
-	return found, found.addFile(filepath.Join(dir, "adapter_model.safetensors"))
+	return found, found.addFiles(dir, func(name string) bool { return name == "adapter_model.safetensors" })
 }
 
 func inspectFolder(dir string) (*inspection, error) {
@@ -138,37 +137,38 @@ func inspectFolder(dir string) (*inspection, error) {
 	if len(f.Unused) > 0 {
 		found.Notes = append(found.Notes, "not used: "+strings.Join(f.Unused, ", "))
 	}
-	files, err := weightFiles(dir)
-	if err != nil {
-		return nil, err
+	if confined.HasIn(dir, "model.safetensors") {
+		return found, found.addFiles(dir, func(name string) bool { return name == "model.safetensors" })
 	}
-	for _, file := range files {
-		if err := found.addFile(file); err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
+	return found, found.addFiles(dir, func(name string) bool {
+		return strings.HasPrefix(name, "model-") && strings.HasSuffix(name, ".safetensors")
+	})
 }
 
-// weightFiles lists a folder's weights: one file, or the shards that an index stands beside.
-func weightFiles(dir string) ([]string, error) {
-	single := filepath.Join(dir, "model.safetensors")
-	if _, err := os.Stat(single); err == nil {
-		return []string{single}, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	entries, err := os.ReadDir(dir)
+// addFiles adds the tensors of those files of a folder that are meant.
+func (i *inspection) addFiles(dir string, meant func(name string) bool) error {
+	folder, err := confined.OpenFolder(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var files []string
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "model-") && strings.HasSuffix(e.Name(), ".safetensors") {
-			files = append(files, filepath.Join(dir, e.Name()))
+	defer folder.Close()
+	names, err := folder.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !meant(name) {
+			continue
+		}
+		f, err := safetensors.OpenIn(folder, name)
+		if err == nil {
+			err = i.add(f, filepath.Join(dir, name))
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return files, nil
+	return nil
 }
 
 // addFile adds the tensors of a file, by their header alone.
@@ -177,6 +177,11 @@ func (i *inspection) addFile(path string) error {
 	if err != nil {
 		return err
 	}
+	return i.add(f, path)
+}
+
+// add adds the tensors of an open file, which it closes.
+func (i *inspection) add(f *safetensors.File, path string) error {
 	defer f.Close()
 	for _, t := range f.Infos() {
 		n, err := safetensors.Elements(t.Shape)

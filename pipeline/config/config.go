@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"metalora/confined"
 	"metalora/pipeline/fault"
 )
 
@@ -26,19 +26,15 @@ type Decoder interface{ DecodeNode(*yaml.Node) error }
 // Section is an optional mapping, a pointer in its struct: it fills in its defaults once it is asked for.
 type Section interface{ SetDefaults() }
 
-// MaxBytes bounds a file of settings; the longest sensible one has a few kilobytes.
-const MaxBytes = 1 << 20
+// MaxBytes bounds a file of settings, which takes a hundred times as much memory as nodes; the longest sensible one has a few
+// kilobytes.
+const MaxBytes = 128 << 10
 
 // Read reads a file of settings into memory.
 func Read(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	data, err := confined.Read(path, MaxBytes)
 	if err != nil {
 		return nil, fault.Input(fmt.Errorf("reading settings: %w", err))
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, MaxBytes+1))
-	if err != nil {
-		return nil, fault.Input(fmt.Errorf("reading %s: %w", path, err))
 	}
 	return data, nil
 }

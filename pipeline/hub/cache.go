@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"metalora/confined"
 )
 
 // Find is the folder of a model in the cache, whoever fetched it. A model of which only a part is there is an error that says
@@ -27,7 +29,7 @@ func (s Settings) snapshot(name Name) (string, error) {
 	repo := filepath.Join(s.Cache, name.folder())
 	commit := name.Revision
 	if !commitForm.MatchString(commit) {
-		data, err := os.ReadFile(filepath.Join(repo, "refs", filepath.FromSlash(name.Revision)))
+		data, err := confined.Read(filepath.Join(repo, "refs", filepath.FromSlash(name.Revision)), 1<<10)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			if _, there := os.Stat(repo); there == nil {

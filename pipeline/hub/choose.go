@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"metalora/confined"
 )
 
 // always are the files of a model that are read beside its weights: of the model, of its tokenizer, of a PEFT adapter.
@@ -69,6 +69,12 @@ func noSafetensors(names []string) error {
 	return errors.New("it has no model.safetensors")
 }
 
+// Bounds of an index, as models has them.
+const (
+	maxIndex        = 16 << 20
+	maxIndexEntries = 150_000
+)
+
 // index is the part of a shard index that says where tensors are.
 type index struct {
 	Files map[string]string `json:"weight_map"`
@@ -79,8 +85,11 @@ func shardsThere(dir string, files []string) error {
 	if !slices.Contains(files, indexFile) {
 		return nil
 	}
-	data, err := os.ReadFile(filepath.Join(dir, indexFile))
+	data, err := confined.ReadIn(dir, indexFile, maxIndex)
 	var i index
+	if err == nil {
+		err = confined.CheckJSON(data, maxIndexEntries)
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &i)
 	}
