@@ -34,6 +34,7 @@ var rooms = map[string][]string{
 	"pipeline/rng":       {},
 	"pipeline/fault":     {},
 	"pipeline/board":     {},
+	"pipeline/terminal":  {},
 	"pipeline/config":    {"confined", "pipeline/fault"},
 	"pipeline/corpus":    {"pipeline/config", "pipeline/download", "pipeline/fault"},
 	"pipeline/filelock":  {},

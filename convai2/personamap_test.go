@@ -74,7 +74,7 @@ func (blanks) Read(p []byte) (int, error) {
 
 func TestReadPersonaMapIsBounded(t *testing.T) {
 	_, err := ReadPersonaMap(blanks{})
-	wantError(t, err, "larger than 67108864 bytes")
+	wantError(t, err, "larger than 16777216 bytes")
 }
 
 func TestNewPersonaMap(t *testing.T) {

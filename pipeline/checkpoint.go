@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"metalora/confined"
 	"metalora/disk"
 	"metalora/models/safetensors"
 	"metalora/pipeline/fault"
@@ -25,6 +26,9 @@ const (
 	damagedSuffix     = ".damaged"
 	unfinishedSuffix  = ".tmp"
 )
+
+// maxMetrics bounds what a checkpoint says of the steps so far: a hundred bytes a step.
+const maxMetrics = 1 << 30
 
 // checkpoints are what a running unit keeps of itself, in its work folder.
 type checkpoints struct {
@@ -141,7 +145,7 @@ func (c *checkpoints) newest() (*saved, error) {
 }
 
 func (c *checkpoints) read(dir string) (*saved, error) {
-	data, err := os.ReadFile(filepath.Join(dir, stateFile))
+	data, err := confined.ReadIn(dir, stateFile, maxRecord)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +156,7 @@ func (c *checkpoints) read(dir string) (*saved, error) {
 	if s.Unit != c.unit || s.Result == nil {
 		return nil, fault.Usage(fmt.Errorf("%s: it is of %q, which has other settings or other data than %q (set them as they were, or remove the checkpoint)", stateFile, s.Unit, c.unit))
 	}
-	if s.metrics, err = os.ReadFile(filepath.Join(dir, MetricsFile)); err != nil {
+	if s.metrics, err = confined.ReadIn(dir, MetricsFile, maxMetrics); err != nil {
 		return nil, err
 	}
 	file, err := safetensors.Open(filepath.Join(dir, tensorsFile))

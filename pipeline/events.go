@@ -145,3 +145,15 @@ func (e *Experiment) WriteBoard(s *eval.Study) error {
 	}
 	return errors.Join(err, w.Close())
 }
+
+// escapeGlob makes a path match itself alone.
+func escapeGlob(path string) string {
+	var escaped []rune
+	for _, r := range path {
+		if r == '*' || r == '?' || r == '[' || r == '\\' && filepath.Separator != '\\' {
+			escaped = append(escaped, '\\')
+		}
+		escaped = append(escaped, r)
+	}
+	return string(escaped)
+}

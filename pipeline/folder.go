@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"metalora/confined"
 	"metalora/disk"
 	"metalora/pipeline/fault"
 )
@@ -27,6 +28,13 @@ const (
 	failureFile    = "failure.json"    // of a failed unit, in its work folder
 	attemptsFile   = "attempts.jsonl"  // in the work folder: a line each time the unit was begun or stopped
 	lockFile       = "lock"            // in the work folder: held while the unit runs
+)
+
+// Bounds of what is read of a run's folder, which may be a stranger's. Results of a thousand turns have some 500 KB.
+const (
+	maxRecord        = 64 << 20
+	maxRecordEntries = 4_000_000
+	maxNote          = 4 << 20
 )
 
 // Experiment is a configuration and the folder that keeps its units.
@@ -88,7 +96,7 @@ func (e *Experiment) prepare() error {
 		return err
 	}
 	path := filepath.Join(e.Dir, experimentFile)
-	if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, now.Bytes()) {
+	if before, err := confined.ReadIn(e.Dir, experimentFile, maxNote); err == nil && bytes.Equal(before, now.Bytes()) {
 		return nil
 	}
 	return disk.WriteFile(path, now.Bytes())
@@ -132,9 +140,12 @@ func (e *Experiment) States() ([]State, error) {
 }
 
 func checkResults(path string) error {
-	data, err := os.ReadFile(path)
+	data, err := confined.ReadIn(filepath.Dir(path), filepath.Base(path), maxRecord)
 	if err == nil && !json.Valid(data) {
 		err = errors.New("it is no JSON")
+	}
+	if err == nil {
+		err = confined.CheckJSON(data, maxRecordEntries)
 	}
 	if err == nil {
 		err = asSealed(filepath.Dir(path))
@@ -155,7 +166,7 @@ type Failure struct {
 
 // Failure reads why a failed unit failed; nil where it did not.
 func (e *Experiment) Failure(u *Unit) *Failure {
-	data, err := os.ReadFile(filepath.Join(u.Work, failureFile))
+	data, err := confined.ReadIn(u.Work, failureFile, maxNote)
 	if err != nil {
 		return nil
 	}

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"metalora/confined"
 	"metalora/pipeline/fault"
 )
 
@@ -37,8 +37,11 @@ func (e *Experiment) conflict() error {
 			continue
 		}
 		path := filepath.Join(e.Dir, unitsFolder, id, unitFile)
-		data, err := os.ReadFile(path)
+		data, err := confined.ReadIn(filepath.Dir(path), unitFile, maxNote)
 		var old unitRecord
+		if err == nil {
+			err = confined.CheckJSON(data, maxNote/100)
+		}
 		if err == nil {
 			err = json.Unmarshal(data, &old)
 		}

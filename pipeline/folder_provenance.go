@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"metalora/confined"
 	"metalora/disk"
 )
 
@@ -81,7 +82,7 @@ func (u *Unit) note(a attempt) error {
 // attempts sums up the list: how often the unit was begun, and the seconds of the attempts that ended in order. A line
 // that cannot be read does not count.
 func (u *Unit) attempts() (begun int, seconds float64, elsewhere []string) {
-	data, err := os.ReadFile(filepath.Join(u.Work, attemptsFile))
+	data, err := confined.ReadIn(u.Work, attemptsFile, maxNote)
 	if err != nil {
 		return 0, 0, nil
 	}
@@ -105,7 +106,7 @@ func (u *Unit) attempts() (begun int, seconds float64, elsewhere []string) {
 // Provenance reads a finished unit's; the zero value where there is none.
 func (e *Experiment) Provenance(u *Unit) Provenance {
 	var p Provenance
-	data, err := os.ReadFile(filepath.Join(u.Dir, ProvenanceFile))
+	data, err := confined.ReadIn(u.Dir, ProvenanceFile, maxNote)
 	if err != nil || json.Unmarshal(data, &p) != nil {
 		return Provenance{}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"metalora/pipeline/terminal"
 )
 
 // Progress is told how long work goes. One item of work (a unit) is under way at a time.
@@ -59,7 +61,7 @@ type meter struct {
 }
 
 func (m *meter) Start(label string) {
-	*m = meter{out: m.out, now: m.now, label: label, began: m.now()}
+	*m = meter{out: m.out, now: m.now, label: terminal.Plain(label), began: m.now()}
 }
 
 func (m *meter) Expect(done, total int) {
@@ -111,7 +113,7 @@ const pause = 5 * time.Second
 func (l *lines) Start(label string) {
 	l.meter.Start(label)
 	l.spoke = l.now()
-	fmt.Fprintln(l.out, label)
+	fmt.Fprintln(l.out, l.label)
 }
 
 func (l *lines) Step(loss float64, tokens int) {
@@ -131,13 +133,13 @@ func (l *lines) Step(loss float64, tokens int) {
 	fmt.Fprintln(l.out, text)
 }
 
-func (l *lines) Note(text string) { fmt.Fprintln(l.out, "  "+text) }
+func (l *lines) Note(text string) { fmt.Fprintln(l.out, "  "+terminal.Plain(text)) }
 
 func (l *lines) End(err error) {
 	passed := l.now().Sub(l.began).Round(100 * time.Millisecond)
 	switch {
 	case err != nil:
-		fmt.Fprintf(l.out, "  ended after %v: %v\n", passed, err)
+		fmt.Fprintf(l.out, "  ended after %v: %s\n", passed, terminal.Plain(err.Error()))
 	case l.done > l.first:
 		fmt.Fprintf(l.out, "  done in %v, %s\n", passed, l.status())
 	default:
@@ -195,7 +197,7 @@ func (b *bars) Note(text string) {
 	if b.bar != nil {
 		_ = b.bar.Clear()
 	}
-	fmt.Fprintln(b.out, text)
+	fmt.Fprintln(b.out, terminal.Plain(text))
 }
 
 func (b *bars) End(err error) {

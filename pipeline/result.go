@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"metalora/confined"
 	"metalora/disk"
 	"metalora/eval"
 	"metalora/pipeline/train"
@@ -59,7 +60,7 @@ func (r *Result) write(dir string) error {
 // readResult reads a finished unit's results.
 func readResult(dir string) (*Result, error) {
 	path := filepath.Join(dir, ResultsFile)
-	data, err := os.ReadFile(path)
+	data, err := confined.ReadIn(dir, ResultsFile, maxRecord)
 	if err != nil {
 		return nil, fmt.Errorf("reading results: %w", err)
 	}
@@ -112,7 +113,12 @@ func (m *metrics) close() error { return errors.Join(m.out.Flush(), m.file.Close
 // readLosses reads a unit's steps, counted from 1, and losses back.
 func readLosses(dir string) (steps []int, losses []float64, err error) {
 	path := filepath.Join(dir, MetricsFile)
-	file, err := os.Open(path)
+	folder, err := confined.OpenFolder(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading metrics: %w", err)
+	}
+	defer folder.Close()
+	file, err := folder.Open(MetricsFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading metrics: %w", err)
 	}

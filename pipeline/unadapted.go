@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"metalora/adapters"
+	"metalora/confined"
 	"metalora/eval"
 	"metalora/models"
 	"metalora/models/safetensors"
@@ -65,10 +66,12 @@ func voters(base *models.Folder, discarded string) ([]voter, error) {
 		path := filepath.Join(discarded, entry.Name())
 		v := voter{}
 		switch {
+		case entry.Type()&fs.ModeSymlink != 0:
+			err = fmt.Errorf("%s: it is a link, which is not followed", path)
 		case entry.Name() == head:
-			v.weights, err = safetensors.Load(path)
+			v.weights, err = loadIn(discarded, head)
 		case exists(filepath.Join(path, head)):
-			v.weights, err = safetensors.Load(filepath.Join(path, head))
+			v.weights, err = loadIn(path, head)
 		default:
 			var a *adapters.Adapter
 			if a, v.sites, err = loadAdapter(path, base.Architecture); err == nil {
@@ -81,6 +84,21 @@ func voters(base *models.Folder, discarded string) ([]voter, error) {
 		all = append(all, v)
 	}
 	return all, nil
+}
+
+// loadIn reads the tensors of a file in a folder.
+func loadIn(dir, name string) (safetensors.Tensors, error) {
+	folder, err := confined.OpenFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	file, err := safetensors.OpenIn(folder, name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return file.Tensors()
 }
 
 func exists(path string) bool {

@@ -117,6 +117,9 @@ func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progre
 	if err := disk.MkdirAll(u.Work); err != nil {
 		return fmt.Errorf("making the unit's work folder: %w", err)
 	}
+	if err := u.withoutLinks(); err != nil {
+		return err
+	}
 	held, err := acquire(filepath.Join(u.Work, lockFile))
 	if err != nil {
 		return fmt.Errorf("running %q: %w", u.Label, err)
@@ -129,6 +132,17 @@ func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progre
 		return u.leave()
 	}
 	return err
+}
+
+// withoutLinks refuses a work folder, of a run's folder that somebody else made, whose links would have us write elsewhere.
+func (u *Unit) withoutLinks() error {
+	for _, path := range []string{filepath.Dir(u.Work), u.Work, filepath.Join(u.Work, lockFile), filepath.Join(u.Work, attemptsFile),
+		filepath.Join(u.Work, failureFile), filepath.Join(u.Work, checkpointsFolder)} {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return fault.Input(fmt.Errorf("running %q: %s is a link, which is not followed", u.Label, path))
+		}
+	}
+	return nil
 }
 
 // runLocked executes a unit whose lock is held.

@@ -45,14 +45,23 @@ func Verify(dir string) ([]Problem, error) {
 // verifyRun checks every finished unit and every checkpoint of a run.
 func verifyRun(dir string) ([]Problem, error) {
 	problems := []Problem{}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fault.Input(err)
+	}
+	defer root.Close()
 	for _, pattern := range []string{unitsFolder + "/*", workFolder + "/*/" + checkpointsFolder + "/step-*"} {
-		found, err := fs.Glob(os.DirFS(dir), pattern)
+		found, err := fs.Glob(root.FS(), pattern)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range found {
 			if strings.HasSuffix(name, unfinishedSuffix) {
 				continue // nobody reads it
+			}
+			if info, err := root.Lstat(filepath.FromSlash(name)); err != nil || info.Mode()&fs.ModeSymlink != 0 {
+				problems = append(problems, Problem{name, "it is a link, which is not followed"})
+				continue
 			}
 			below, err := verifyFolder(filepath.Join(dir, filepath.FromSlash(name)), "")
 			if err != nil {

@@ -231,7 +231,7 @@ func TestUnreadableFiles(t *testing.T) {
 	if err := os.Truncate(path, maxFile+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "merges.txt: larger than the 64 MiB") {
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "merges.txt: 50331649 bytes, and at most 50331648") {
 		t.Errorf("a huge file: %v", err)
 	}
 	if err := os.Remove(path); err != nil {

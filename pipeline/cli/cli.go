@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metalora/pipeline/fault"
+	"metalora/pipeline/terminal"
 )
 
 // program is where a run of the command line reads and writes.
@@ -36,11 +37,11 @@ func Main(args []string, in io.Reader, out, err io.Writer) int {
 
 // Run is [Main] without signals.
 func Run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) int {
-	root := (&program{in: in, out: out, err: err}).root()
+	root := (&program{in: in, out: terminal.Writer(out), err: err}).root()
 	root.SetArgs(args)
 	failure := root.ExecuteContext(ctx)
 	if failure != nil {
-		fmt.Fprintln(err, "metalora:", failure)
+		fmt.Fprintln(terminal.Writer(err), "metalora:", failure)
 	}
 	return fault.Code(failure)
 }
@@ -62,7 +63,7 @@ personas with LoRA, and say which predicts the next utterance better.`,
 	}
 	root.SetIn(p.in)
 	root.SetOut(p.out)
-	root.SetErr(p.err)
+	root.SetErr(terminal.Writer(p.err))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.Usage(fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath()))
 	})

@@ -10,6 +10,7 @@ import (
 	"metalora/onnx/autodiff"
 	"metalora/pipeline"
 	"metalora/pipeline/fault"
+	"metalora/pipeline/terminal"
 )
 
 func (p *program) grad() *cobra.Command {
@@ -65,7 +66,7 @@ func (p *program) gradSummary(e *autodiff.Extension, opset int64, path string) {
 		{fmt.Sprintf("%s does not depend on them, so their gradient is zero", e.Of), zero},
 	} {
 		if len(note.names) > 0 {
-			fmt.Fprintf(p.err, "note: %s: %s\n", note.text, strings.Join(note.names, ", "))
+			fmt.Fprintf(terminal.Writer(p.err), "note: %s: %s\n", note.text, strings.Join(note.names, ", "))
 		}
 	}
 	if now := e.Model.Opset(""); now != opset {

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
 
+	"metalora/confined"
 	"metalora/disk"
 	"metalora/pipeline/fault"
 )
@@ -115,7 +115,7 @@ func (c *Config) place(dir string) error {
 		return err
 	}
 	path := filepath.Join(dir, configFile)
-	before, err := os.ReadFile(path)
+	before, err := confined.ReadIn(dir, configFile, maxPart)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -131,12 +131,15 @@ func (c *Config) place(dir string) error {
 	return disk.WriteFile(path, now.Bytes())
 }
 
+// maxPart bounds a part's file; the largest has some 100 KB.
+const maxPart = 16 << 20
+
 func partPath(dir, name string) string { return filepath.Join(dir, partsFolder, name+".json") }
 
 // readPart reads a finished part; false where there is none.
 func readPart(dir, name string, into *Results) (bool, error) {
 	path := partPath(dir, name)
-	data, err := os.ReadFile(path)
+	data, err := confined.ReadIn(filepath.Dir(path), filepath.Base(path), maxPart)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
