@@ -86,8 +86,10 @@ func (a *Adapter) describe(file *safetensors.File) error {
 		}
 		a.Tensors[own] = safetensors.Tensor{Shape: info.Shape}
 	}
-	_, err := a.linears()
-	return err
+	if _, err := a.linears(); err != nil {
+		return fmt.Errorf("%s: %w", weightsFile, err)
+	}
+	return nil
 }
 
 // Save writes the adapter as a PEFT folder. A folder saved and loaded again holds the same adapter.

@@ -70,7 +70,7 @@ func (e *Export) weights(dir string) (safetensors.Tensors, error) {
 	}
 	defer w.close()
 	if err := e.check(w.shapes); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", w.name, err)
 	}
 	return w.shapes, w.fill(w.shapes, func(name string) string { return name })
 }

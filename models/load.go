@@ -58,7 +58,7 @@ func (f *Folder) load(config Config) error {
 	}
 	defer w.close()
 	if err := f.take(w.shapes, config.fullName); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", w.name, err)
 	}
 	f.Unused = slices.Sorted(slices.Values(append(f.Unused, w.others...)))
 	return w.fill(f.Tensors, config.fullName)

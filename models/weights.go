@@ -16,6 +16,7 @@ import (
 // weights are the open files of a model's folder and what their headers say: the configuration is held against that before
 // any data is read, so that a file takes no more memory than the configuration asks for.
 type weights struct {
+	name   string // of the one file, or of the index
 	files  []*safetensors.File
 	of     map[string]*safetensors.File // by tensor
 	shapes safetensors.Tensors          // of floats, without data
@@ -29,11 +30,12 @@ func openWeights(dir string) (*weights, error) {
 		return nil, err
 	}
 	defer folder.Close()
-	w := &weights{of: map[string]*safetensors.File{}, shapes: safetensors.Tensors{}}
+	w := &weights{name: weightsFile, of: map[string]*safetensors.File{}, shapes: safetensors.Tensors{}}
 	err = w.open(folder, weightsFile)
 	if !missing(err) {
 		return w.orNone(err)
 	}
+	w.name = indexFile
 	shards, err := readIndex(dir, folder)
 	if missing(err) {
 		return nil, fmt.Errorf("neither %s nor %s is there", weightsFile, indexFile)

@@ -141,6 +141,9 @@ func parseLines(data []byte) (map[string]int, error) {
 	ids := make(map[string]int, min(n, 1<<16))
 	for line := range strings.SplitSeq(string(data), "\n") {
 		token := strings.TrimSuffix(line, "\r")
+		if token == "" {
+			return nil, fmt.Errorf("line %d: its token is empty", len(ids)+1)
+		}
 		if other, twice := ids[token]; twice {
 			return nil, fmt.Errorf("line %d: token %q stands in line %d too", len(ids)+1, token, other+1)
 		}
