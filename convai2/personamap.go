@@ -28,12 +28,11 @@ func (pm *PersonaMap) Clusters() int { return len(pm.clusters) }
 // LoadPersonaMap reads a map from JSON, [[["sentence", …], …], …]. A set that stands in two clusters is an error, since
 // the map then decides nothing; so are empty sets and sentences.
 func LoadPersonaMap(path string) (*PersonaMap, error) {
-	f, err := confined.Open(path)
+	data, err := confined.Read(path, MaxPersonaMap)
 	if err != nil {
 		return nil, fmt.Errorf("reading persona map: %w", err)
 	}
-	defer f.Close()
-	pm, err := ReadPersonaMap(f)
+	pm, err := parsePersonaMap(data)
 	if err != nil {
 		return nil, fmt.Errorf("reading persona map %s: %w", path, err)
 	}
@@ -49,6 +48,10 @@ func ReadPersonaMap(r io.Reader) (*PersonaMap, error) {
 	if len(data) > MaxPersonaMap {
 		return nil, fmt.Errorf("larger than %d bytes", MaxPersonaMap)
 	}
+	return parsePersonaMap(data)
+}
+
+func parsePersonaMap(data []byte) (*PersonaMap, error) {
 	pm := &PersonaMap{}
 	if err := confined.CheckJSON(data, maxPersonaMapEntries); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"metalora/confined"
 	"metalora/disk"
 	"metalora/eval"
 	"metalora/pipeline/fault"
@@ -52,7 +53,7 @@ func openResults(path string, asked []Evaluation) (*resultsFile, []Evaluation, e
 
 // take reads the file and writes it again with the lines that still hold.
 func (r *resultsFile) take(asked []Evaluation) (pending []Evaluation, err error) {
-	data, err := os.ReadFile(r.path)
+	data, err := confined.Read(r.path, maxRecord)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Usage(fmt.Errorf("writing results: %w", err))
 	}

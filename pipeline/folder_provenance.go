@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -69,7 +68,7 @@ func (u *Unit) note(a attempt) error {
 	if err != nil {
 		return fmt.Errorf("noting an attempt: %w", err)
 	}
-	before, err := os.ReadFile(path)
+	before, err := confined.ReadIn(u.Work, attemptsFile, maxNote)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("noting an attempt: %w", err)
 	}

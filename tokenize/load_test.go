@@ -279,6 +279,28 @@ func FuzzParseMerges(f *testing.F) {
 	})
 }
 
+// FuzzParseLines: a vocabulary has each line once, under its number.
+func FuzzParseLines(f *testing.F) {
+	for _, text := range []string{"", "a", "a\nb\n", "a\r\nb", "a\na", "\n\n", "\r", "[PAD]\n\xff"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ids, err := parseLines(data)
+		if err != nil {
+			return
+		}
+		lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+		if len(ids) != len(lines) {
+			t.Errorf("%d ids of %d lines", len(ids), len(lines))
+		}
+		for i, line := range lines {
+			if id, ok := ids[strings.TrimSuffix(line, "\r")]; !ok || id != i {
+				t.Errorf("line %d, %q, has the id %d", i, line, id)
+			}
+		}
+	})
+}
+
 func FuzzParseTokenizer(f *testing.F) {
 	f.Add([]byte(tokenizerText(nil)))
 	f.Add([]byte(tokenizerText(func(_, model map[string]any) { model["merges"] = []string{"h i"} })))
