@@ -34,7 +34,7 @@ func FuzzReadManifest(f *testing.F) {
 		if again, err := m.encode(); err != nil || string(again) != string(data) {
 			t.Errorf("%q passed", data)
 		}
-		problems, err := m.check(dir)
+		problems, err := m.check(dir, "")
 		if err != nil || len(problems) < len(m.Files) {
 			t.Errorf("%d of %d files that are not there are missed, error %v", len(m.Files)-len(problems), len(m.Files), err)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"metalora/adapters"
+	"metalora/confined"
 	"metalora/models"
 	"metalora/pipeline/fault"
 )
@@ -151,6 +152,6 @@ func intact(dir string) error {
 // ownManifest tells whether a folder has a manifest of ours: other programs use that name too.
 func ownManifest(dir string) bool {
 	var m manifest
-	data, err := os.ReadFile(filepath.Join(dir, manifestFile))
+	data, err := confined.ReadIn(dir, manifestFile, maxManifest)
 	return err == nil && json.Unmarshal(data, &m) == nil && m.Sum != "" && m.Files != nil
 }
