@@ -108,7 +108,7 @@ func TestSets(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintln(c.Retrain.Epochs, c.Seeds, c.Tasks.Test.Ranks, "|"+c.Data.Separator+"|", *c.Model.Init, c.Adapt.Batch, c.Adapt.Epochs, c.Adapt.LearningRate, c.Name)
-	if want := "3 [7 9] 2-4 | | {64 2 4 256 514 0} 4 10 0.001 2024\n"; got != want {
+	if want := "3 [7 9] 2-4 | | {roberta 64 2 4 256 514 0} 4 10 0.001 2024\n"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	roundTrip(t, c)

@@ -141,7 +141,7 @@ func TestWordPieceErrors(t *testing.T) {
 		"a list of tokens":   {model("vocab", []any{"a"}), "model.vocab"},
 		"no vocabulary":      {model("vocab", nil), "model.vocab"},
 		"a line twice":       {lines("[PAD]\n[UNK]\n[PAD]\n"), `vocab.txt: line 3: token "[PAD]" stands in line 1 too`},
-		"an empty line":      {lines("[PAD]\n\n[UNK]\n"), "id 1: its token is empty"},
+		"an empty line":      {lines("[PAD]\n\n[UNK]\n"), "vocab.txt: line 2: its token is empty"},
 		"no [CLS]":           {lines("[PAD]\n[UNK]\n"), `special token "[CLS]" is not in the vocabulary`},
 		"no basic words":     {map[string]string{vocabularyFile: "-", vocabularyText: "a", configFile: `{"do_basic_tokenize":false}`}, "do_basic_tokenize: false"},
 	})
