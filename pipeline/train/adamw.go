@@ -64,7 +64,14 @@ func (o AdamW) coefficients(t int, rate float64) coefficients {
 }
 
 // update is one pass over a piece: all slices have its length; the gradient is zeroed on the way.
-func (k coefficients) update(p, g, m, v []float32) {
+func (k *coefficients) update(p, g, m, v []float32) {
+	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
+	done := k.wide(p, g, m, v)
+	k.each(p[done:], g[done:], m[done:], v[done:])
+}
+
+// each is update one weight at a time.
+func (k *coefficients) each(p, g, m, v []float32) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
 	for i, gi := range g {
 		mi := k.b1*m[i] + k.c1*gi
