@@ -2,21 +2,15 @@ package pipeline
 
 import (
 	"fmt"
-	"runtime/debug"
 
 	"metalora/models/safetensors"
 	"metalora/pipeline/machine"
 	"metalora/pipeline/train"
 )
 
-const (
-	// processBytes is a process that has loaded the engine and read settings and dialogues: 42 MiB were measured after loading
-	// it, 50 to 70 between two units.
-	processBytes = 58 << 20
-	// garbagePercent is how much may lie about while a unit trains before Go collects it. Its usual 100 would let a process that
-	// holds 2 GB of weights and moments grow to 4: what is allocated anew is little, but it adds up.
-	garbagePercent = 20
-)
+// processBytes is a process that has loaded the engine and read settings and dialogues: 42 MiB were measured after loading
+// it, 50 to 70 between two units.
+const processBytes = 58 << 20
 
 // footprint is what decides how much memory a training takes.
 type footprint struct {
@@ -37,7 +31,7 @@ func (f footprint) bytes() (int64, error) {
 		return 0, err
 	}
 	total.Slices += f.weights() + f.data
-	return processBytes + total.Engine + int64(float64(total.Slices)*(1+garbagePercent/2/100.0)), nil
+	return processBytes + total.Engine + int64(float64(total.Slices)*(1+train.GarbagePercent/2/100.0)), nil
 }
 
 // engines are those that train and the one that scores.
@@ -152,16 +146,6 @@ func memoryShort(need, have int64, group string) string {
 }
 
 func gibibytes(n int64) float64 { return float64(n) / (1 << 30) }
-
-// collectOften has Go collect garbage early until the function it returns is called. Who set GOGC has decided already.
-func collectOften() (restore func()) {
-	before := debug.SetGCPercent(garbagePercent)
-	if before != 100 {
-		debug.SetGCPercent(before)
-		return func() {}
-	}
-	return func() { debug.SetGCPercent(before) }
-}
 
 // snapshotInto copies sets of tensors into copies of them that were made before; nil makes new ones.
 func snapshotInto(copies, sets []safetensors.Tensors) []safetensors.Tensors {

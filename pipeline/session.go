@@ -70,7 +70,7 @@ func newSession(s settings, result *Result, dir string, p Progress) (*session, e
 	if err := s.checkMemory(p); err != nil {
 		return nil, err
 	}
-	t.closers = append(t.closers, collectOften())
+	t.closers = append(t.closers, train.CollectOften())
 	if err := t.open(s); err != nil {
 		t.close()
 		return nil, err

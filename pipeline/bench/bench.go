@@ -124,8 +124,9 @@ func (s *step) seconds() (float64, error) {
 	return took + time.Since(start).Seconds()/turnsPerStep, err
 }
 
-// Measure runs a case next to the MatMul.
+// Measure runs a case next to the MatMul, with the pipeline's care for memory.
 func Measure(ctx context.Context, c Case) (*Reading, error) {
+	defer train.CollectOften()()
 	s, err := c.prepare(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("preparing %s: %w", c.Name, err)

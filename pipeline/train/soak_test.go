@@ -21,7 +21,7 @@ func TestSoak(t *testing.T) {
 	if machine.Resident() == 0 {
 		t.Skip("this system does not say how much memory a process has")
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	defer CollectOften()()
 	run := nanoRunOf(t, Base|Head, 0.1)
 	folder := loadModel(t, "testdata/nano-roberta")
 	scorer := newEngine(t, Spec{Architecture: folder.Architecture, Dropout: models.Dropout{}, Threads: 2})
