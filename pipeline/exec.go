@@ -70,6 +70,7 @@ func (c *Config) retrains() bool {
 
 // Run executes one unit into dir.
 func (e *executor) Run(ctx context.Context, u *Unit, dir string, p Progress) error {
+	defer train.CollectOften()()
 	switch u.Kind {
 	case KindRetrain:
 		return e.runRetrain(ctx, u, dir, p)

@@ -7,6 +7,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"metalora/pipeline/machine"
 )
 
 // resetPeak makes peakBytes start anew, so that a unit's peak is its own, where the system can do that: Linux, by writing 5 to
@@ -18,8 +20,12 @@ func resetPeak() {
 	}
 }
 
-// peakBytes is the most memory that the process has had at once since the last resetPeak.
+// peakBytes is the most memory that the process has had at once since the last resetPeak. On Linux it is the process's own high-water
+// mark: what getrusage says begins with the peak of the program that started this one.
 func peakBytes() int64 {
+	if n := machine.Peak(); n > 0 {
+		return n
+	}
 	var usage unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
 		return 0

@@ -7,6 +7,7 @@ package machine
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -128,6 +129,21 @@ func Resident() int64 {
 	if fields := strings.Fields(string(data)); err == nil && len(fields) > 1 {
 		pages, _ := strconv.ParseInt(fields[1], 10, 64)
 		return pages * int64(os.Getpagesize())
+	}
+	return 0
+}
+
+// Peak is the most that the process has had resident at once, in bytes (VmHWM, proc_pid_status(5)); 0 where nothing says.
+func Peak() int64 {
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		var kibibytes int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kibibytes); err == nil {
+			return kibibytes << 10
+		}
 	}
 	return 0
 }
