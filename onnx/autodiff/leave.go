@@ -67,8 +67,8 @@ func (b *builder) prune() {
 // leavesLast puts the appended nodes that no other one reads behind the others, the last of them first. ONNX Runtime does
 // not run nodes in their order but depth first from such leaves, the last one in the list first. In the order of the
 // backward walk that would be the embeddings' gradient, and then all weights' gradients would be left for the end, with
-// everything they read still in memory. In this order each is computed when the walk comes by: a training step
-// of base size takes a quarter less memory.
+// everything they read still in memory. In this order each is computed when the walk comes by: at base size the process
+// peaked 2 to 8 % lower (one reading each: 1,588 MiB in place of 1,729 with LoRA and dropout).
 func leavesLast(appended []*onnx.Node) []*onnx.Node {
 	read := map[value]bool{}
 	for _, n := range appended {

@@ -16,6 +16,7 @@ import (
 	"metalora/models/safetensors"
 	"metalora/onnx"
 	"metalora/onnx/ort"
+	"metalora/pipeline/machine"
 	"metalora/pipeline/rng"
 	"metalora/pipeline/train"
 	"metalora/tokenize"
@@ -159,7 +160,7 @@ func Measure(ctx context.Context, c Case) (*Reading, error) {
 	}
 	return &Reading{Case: c.Name, Tokens: c.Rows * c.Length, GFLOP: float64(s.flops) / 1e9, Seconds: quantile(seconds, 0.5),
 		Rate: quantile(rates, 0.5), MatMul: quantile(products, 0.5), Share: quantile(shares, 0.5),
-		Low: quantile(shares, 0.25), High: quantile(shares, 0.75), PeakMiB: peakMiB()}, nil
+		Low: quantile(shares, 0.25), High: quantile(shares, 0.75), PeakMiB: int(machine.Peak() >> 20)}, nil
 }
 
 func quantile(xs []float64, q float64) float64 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"metalora/models"
+	"metalora/pipeline/machine"
 	"metalora/pipeline/rng"
 )
 
@@ -109,7 +110,7 @@ func watch(pid int, done <-chan struct{}) <-chan int {
 				peaks <- peak
 				return
 			case <-time.After(pause):
-				peak = max(peak, peakOf(pid))
+				peak = max(peak, int(machine.PeakOf(pid)>>20))
 			}
 		}
 	}()

@@ -16,6 +16,7 @@ import (
 	"metalora/convai2"
 	"metalora/models"
 	"metalora/models/safetensors"
+	"metalora/pipeline/machine"
 	"metalora/pipeline/rng"
 	"metalora/pipeline/train"
 	"metalora/tokenize"
@@ -186,7 +187,7 @@ func (p *Peer) answer(ctx context.Context, words []string) (map[string]any, erro
 		rate, err := p.product.rate()
 		return map[string]any{"gflops": rate}, err
 	case len(words) == 1 && words[0] == "peak":
-		return map[string]any{"rss_mb": peakMiB()}, nil
+		return map[string]any{"rss_mb": int(machine.Peak() >> 20)}, nil
 	}
 	return nil, fmt.Errorf("unknown: %s", strings.Join(words, " "))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"metalora/models/safetensors"
+	"metalora/pipeline/machine"
 	"metalora/pipeline/rng"
 	"metalora/pipeline/train"
 )
@@ -119,7 +120,7 @@ func growthPieces(ctx context.Context, data string, threads, most int) ([]Piece,
 			tokens += turn.Tokens
 		}
 		pieces = append(pieces, Piece{fmt.Sprintf("scoring %d turns of random lengths, demo size", n), float64(tokens) / time.Since(start).Seconds(),
-			"tokens/s", fmt.Sprintf("peak %d MiB so far", peakMiB())})
+			"tokens/s", fmt.Sprintf("peak %d MiB so far", int(machine.Peak()>>20))})
 	}
 	return pieces, nil
 }

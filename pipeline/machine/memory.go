@@ -133,9 +133,13 @@ func Resident() int64 {
 	return 0
 }
 
-// Peak is the most that the process has had resident at once, in bytes (VmHWM, proc_pid_status(5)); 0 where nothing says.
-func Peak() int64 {
-	data, err := os.ReadFile("/proc/self/status")
+// Peak is the most that this process has had resident at once, in bytes; 0 where nothing says.
+func Peak() int64 { return PeakOf(os.Getpid()) }
+
+// PeakOf is a running process's (VmHWM, proc_pid_status(5)); 0: it has ended, or nothing says. What getrusage says of a process, ended or
+// not, begins with the peak of the program that started it.
+func PeakOf(pid int) int64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
