@@ -1,12 +1,16 @@
 package pipeline
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"metalora/disk"
 	"metalora/disk/disktest"
+	"metalora/pipeline/fault"
 )
 
 // slowDisk takes its time before a file can be written.
@@ -44,5 +48,32 @@ func TestCheckpointBeside(t *testing.T) {
 		for _, name := range names {
 			sameFiles(t, filepath.Join(quick.Units[unit].Work, checkpointsFolder, name), filepath.Join(c.dir, name))
 		}
+	}
+}
+
+// fullDisk takes its time and then has no room.
+type fullDisk struct{ *disktest.Disk }
+
+func (f fullDisk) Create(path string) (disk.File, error) {
+	if filepath.Base(path) == tensorsFile {
+		time.Sleep(30 * time.Millisecond)
+		return nil, &fs.PathError{Op: "create", Path: path, Err: syscall.ENOSPC}
+	}
+	return f.Disk.Create(path)
+}
+
+// TestCheckpointFailsBeside: where a checkpoint fails while training goes on, none is begun after it.
+func TestCheckpointFailsBeside(t *testing.T) {
+	e, ex := everyRun(t, "checkpoint.steps=1")
+	d, err := disktest.New(filepath.Dir(e.Dir), disktest.None, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &witness{}
+	restore := disk.Use(fullDisk{d})
+	err = e.RunUnit(t.Context(), ex, &e.Units[1], w)
+	restore()
+	if !errors.Is(err, syscall.ENOSPC) || fault.Code(err) != fault.CodeFailed || w.checkpoints != 1 {
+		t.Errorf("%d checkpoints were begun, then: %v", w.checkpoints, err)
 	}
 }

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -36,7 +35,10 @@ func (t *session) checkpoint(now bool) error {
 			s.tensors[fmt.Sprint(keptPrefix, i, "/", name)] = x
 		}
 	}
-	if err := errors.Join(c.settle(true), c.begin(s)); err != nil || !now {
+	if err := c.settle(true); err != nil {
+		return err // and none is begun after one that failed
+	}
+	if err := c.begin(s); err != nil || !now {
 		return err
 	}
 	return c.settle(true)
