@@ -17,12 +17,14 @@ var (
 	undefined = regexp.MustCompile(`<td[^>]*>(?:NaN|[+-]?Inf)</td>|ZgotmplZ`)
 	blank     = regexp.MustCompile(`(?:NaN|Inf|–) (?:%|points)`)
 
+	drawn = regexp.MustCompile(`<svg|<p class="unfinished">`) // or says why not
+
 	tags  = regexp.MustCompile(`(?s)<[^>]*>`)
 	style = regexp.MustCompile(`(?s)<style>.*?</style>`)
 )
 
 // CheckReport lists what keeps a page from being a whole report: a section or the answer that is missing, a figure without its
-// drawing, a results table without a figure, a resource or link outside of the page, a number that was never filled in. Nothing
+// drawing, a results table without a figure or a word on why, a resource or link outside of the page, a number that was never filled in. Nothing
 // listed: the page is whole.
 func CheckReport(html []byte) []string {
 	text := string(html)
@@ -35,7 +37,7 @@ func CheckReport(html []byte) []string {
 			problems = append(problems, "section "+id+" is empty")
 		}
 	}
-	if results, _ := section(text, "results"); strings.Contains(results, "<table") && !strings.Contains(results, "<svg") {
+	if results, _ := section(text, "results"); strings.Contains(results, "<table") && !drawn.MatchString(results) {
 		problems = append(problems, "results have no figure")
 	}
 	return append(problems, checkPage(text)...)

@@ -3,6 +3,7 @@ package eval_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,8 +60,15 @@ func studies() map[string]*eval.Study {
 	ended.Records = nil
 	curves := fullStudy()
 	curves.Records = nil
+	oneSeed := fullStudy()
+	for i, r := range oneSeed.Records {
+		if r.Seed > 0 {
+			oneSeed.Open = append(oneSeed.Open, eval.Place{Method: r.Method, Adaptation: r.Adaptation, Task: r.Task, Seed: r.Seed, Limit: r.Limit})
+			oneSeed.Missing = append(oneSeed.Missing, fmt.Sprint("unit ", i))
+		}
+	}
 	return map[string]*eval.Study{"full": fullStudy(), "unfinished": unfinished(), "nothing done": ended, "retraining alone": curves,
-		"empty": {}, "hostile": hostile, "two tasks": twoTasks()}
+		"empty": {}, "hostile": hostile, "two tasks": twoTasks(), "one seed of several": oneSeed}
 }
 
 func TestReports(t *testing.T) {
