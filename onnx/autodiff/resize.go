@@ -72,6 +72,9 @@ func (b *builder) resizeMatrix(n *onnx.Node, i int, a int64) value {
 	if crops(n) {
 		in[1] = b.lastAxis(n.Input(1), i, len(b.resizedAxes(n)), b.single(0), b.single(1))
 	}
+	if keepsAspect(n) {
+		return b.aspectMatrix(n, i, size, attrs)
+	}
 	if scales := n.Input(2); n.Input(3) == "" {
 		at := b.op("Gather", scales, b.vec(int64(i)))
 		in = []value{eye, in[1], b.concat(b.single(1), b.single(1), b.single(1), at)}
@@ -79,6 +82,30 @@ func (b *builder) resizeMatrix(n *onnx.Node, i int, a int64) value {
 		in[3] = b.concat(b.vec(1, 1), size, b.op("Gather", n.Input(3), b.vec(int64(i))))
 	}
 	return b.op("Squeeze", b.with("Resize", in, attrs...), b.vec(0, 1))
+}
+
+// keepsAspect reports whether all axes of a Resize have one factor: the smallest or the largest that its sizes ask for.
+func keepsAspect(n *onnx.Node) bool {
+	p := n.Attr("keep_aspect_ratio_policy")
+	return p != nil && p.S != "stretch" && n.Input(3) != ""
+}
+
+// aspectMatrix is [resizeMatrix] of a Resize that keeps the aspect ratio. The rows of the identity, size of them, are images whose columns
+// are alike, as high as the axis that decides the factor: resized together with it the width has the same factor, which no sizes
+// of the width alone could say.
+func (b *builder) aspectMatrix(n *onnx.Node, i int, size value, attrs []onnx.Attr) value {
+	in := b.op("Gather", b.shapeOf(n.Input(0)), b.vec(b.resizedAxes(n)...))
+	factors := b.op("Div", b.cast(n.Input(3), onnx.Float), b.cast(in, onnx.Float))
+	pick := "ArgMin"
+	if n.Attr("keep_aspect_ratio_policy").S == "not_smaller" {
+		pick = "ArgMax"
+	}
+	decides := b.with(pick, []value{factors}, onnx.IntAttr("axis", 0)) // [1]
+	rows := b.op("Unsqueeze", b.op("Squeeze", b.identity(b.concat(b.vec(1), size, size)), b.vec(0)), b.vec(1, 2))
+	images := b.op("Expand", rows, b.concat(size, b.vec(1), b.op("Gather", in, decides), size))
+	sizes := b.concat(b.op("Gather", n.Input(3), decides), b.op("Gather", n.Input(3), b.vec(int64(i))))
+	resized := b.with("Resize", []value{images, "", "", sizes}, append(attrs, onnx.IntsAttr("axes", 2, 3))...)
+	return b.op("Squeeze", b.with("Gather", []value{resized, b.vec(0)}, onnx.IntAttr("axis", 2)), b.vec(1, 2))
 }
 
 // single is a vector of one float.
@@ -93,8 +120,8 @@ func (b *builder) lastAxis(region value, i, count int, start, end value) value {
 
 // resizesOtherwise finds a Resize that is not linear along each axis by itself, or of which too little is known.
 func resizesOtherwise(b *builder, n *onnx.Node) string {
-	if p := n.Attr("keep_aspect_ratio_policy"); p != nil && p.S != "stretch" {
-		return "there is no rule for keep_aspect_ratio_policy " + p.S
+	if keepsAspect(n) && crops(n) {
+		return "there is no rule for a crop that keeps the aspect ratio"
 	}
 	return rankUnknown(0)(b, n)
 }

@@ -27,14 +27,19 @@ var drawResize draw = func(r *rand.Rand, opset int64) testCase {
 	c := recipe{op: "Resize"}
 	c.attr(onnx.StringAttr("mode", mode))
 	c.take(anything, shape...)
-	axes := axesUpTo(rank)
+	axes, policy := axesUpTo(rank), ""
 	if opset >= 18 && r.IntN(2) == 0 {
 		axes = []int64{int64(rank - 1), int64(rank - 2)}
-		c.attr(onnx.IntsAttr("axes", signed(r, axes, rank)...))
+		named := signed(r, axes, rank)
+		if r.IntN(2) == 0 {
+			policy = oneOf(r, []string{"not_larger", "not_smaller", "stretch"})
+			named = axes // with a policy the runtime does not know axes that are counted from the end
+		}
+		c.attr(onnx.IntsAttr("axes", named...))
 	}
 	c.placed(r, mode, opset)
 	region := c.region(r, axes, rank)
-	if r.IntN(2) == 0 || region {
+	if policy == "" && r.IntN(2) == 0 || region {
 		scales := make([]float32, len(axes))
 		for i, a := range axes {
 			scales[i] = 1
@@ -54,6 +59,9 @@ var drawResize draw = func(r *rand.Rand, opset int64) testCase {
 		if int(a) >= rank-2 {
 			sizes[i] = 1 + r.Int64N(6)
 		}
+	}
+	if policy != "" {
+		c.attr(onnx.StringAttr("keep_aspect_ratio_policy", policy))
 	}
 	c.leave()
 	c.fix(onnx.Int64s([]int64{int64(len(sizes))}, sizes...))
