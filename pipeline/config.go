@@ -179,7 +179,7 @@ type ReportPlan struct {
 type Checkpoint struct {
 	Minutes   float64 `yaml:"minutes"`   // between two; more where they would take over 3 % of the time
 	Steps     int     `yaml:"steps"`     // instead: one after every so many steps, whatever that costs; 0: by the clock
-	Keep      int     `yaml:"keep"`      // how many of the newest
+	Keep      int     `yaml:"keep"`      // how many of the newest stay, at least 2; each holds the weights of a retraining's best epoch so far as well
 	Elsewhere bool    `yaml:"elsewhere"` // go on from one of another kind of CPU or build of the engine; the report says so
 }
 

@@ -145,6 +145,7 @@ func TestMessages(t *testing.T) {
 		{name: "epochs 0", yaml: small + "retrain: {epochs: 0}\n"},
 		{name: "batch 0", yaml: small + "adapt: {batch: 0}\n"},
 		{name: "negative rate", yaml: small + "adapt: {learning_rate: -1e-4}\n"},
+		{name: "one checkpoint", yaml: small + "checkpoint: {keep: 1}\n"},
 		{name: "dropout 1", yaml: small, sets: []string{"model.dropout=1"}},
 		{name: "negative seed", yaml: small + "seeds: [0, -1]\n"},
 		{name: "seed twice", yaml: small + "seeds: [0, 1, 0]\n"},

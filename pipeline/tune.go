@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 
 	"metalora/convai2"
 	"metalora/eval"
@@ -78,8 +76,9 @@ func Tune(ctx context.Context, o TuneOptions, p Progress) (*TuneResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := free(o.AdapterOut); err != nil {
-		return nil, err
+	t := newTuning(c, o, p)
+	if r, err := t.earlier(); r != nil || err != nil {
+		return r, err
 	}
 	base, err := loadModel(c.Model.Path)
 	if err != nil {
@@ -96,22 +95,8 @@ func Tune(ctx context.Context, o TuneOptions, p Progress) (*TuneResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.tune(ctx, base, task, o, p)
-}
-
-// free refuses to write an adapter over something that is there.
-func free(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err != nil {
-		return fault.Usage(fmt.Errorf("writing the adapter: %w", err))
-	}
-	return fault.Usage(fmt.Errorf("writing the adapter: %s is there and not empty; name another folder", dir))
+	t.base = base
+	return e.tune(ctx, t, task)
 }
 
 // tuneTask makes the one task: a persona's dialogues or all of them.

@@ -9,7 +9,6 @@ import (
 
 	"metalora/convai2"
 	"metalora/disk"
-	"metalora/models"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 )
@@ -22,14 +21,16 @@ type tuning struct {
 	unit     Unit // its Work is "" where nothing is to be kept
 }
 
-func (e *executor) tune(ctx context.Context, base *models.Folder, task convai2.Task, o TuneOptions, p Progress) (*TuneResult, error) {
-	c := e.config
-	tasks, cut, err := e.encodeAll([]convai2.Task{task}, c.Data.Turns.Test, base.Architecture)
+func newTuning(c *Config, o TuneOptions, p Progress) *tuning {
+	return &tuning{TuneOptions: o, progress: p, adaptation: adaptation{config: c, family: c.Adapt.Families[0], seed: uint64(c.Seeds[0])}}
+}
+
+func (e *executor) tune(ctx context.Context, t *tuning, task convai2.Task) (*TuneResult, error) {
+	tasks, cut, err := e.encodeAll([]convai2.Task{task}, e.config.Data.Turns.Test, t.base.Architecture)
 	if err != nil {
 		return nil, err
 	}
-	t := &tuning{TuneOptions: o, progress: p, adaptation: adaptation{config: c, base: base, family: c.Adapt.Families[0], seed: uint64(c.Seeds[0])}}
-	if o.AdapterOut == "" {
+	if t.AdapterOut == "" {
 		scratch, err := os.MkdirTemp("", "metalora-tune-*")
 		if err != nil {
 			return nil, err
@@ -40,15 +41,12 @@ func (e *executor) tune(ctx context.Context, base *models.Folder, task convai2.T
 	if err := t.identify(); err != nil {
 		return nil, err
 	}
-	if err := disk.MkdirAll(t.unit.Work); err != nil {
-		return nil, fmt.Errorf("making the folder of the tuning: %w", err)
-	}
-	held, err := acquire(filepath.Join(t.unit.Work, lockFile))
-	if err != nil {
-		return nil, fmt.Errorf("tuning %s: %w", o.AdapterOut, err)
-	}
-	r, err := t.keep(ctx, tasks[0], cut)
-	return r, errors.Join(err, held.release())
+	return t.alone(func() (*TuneResult, error) {
+		if err := free(t.AdapterOut); err != nil {
+			return nil, errors.Join(err, t.leaveNothing()) // another process was quicker
+		}
+		return t.keep(ctx, tasks[0], cut)
+	})
 }
 
 // identify names the tuning by all that its result depends on, so that it goes on from no other's checkpoint.
@@ -59,11 +57,11 @@ func (t *tuning) identify() error {
 	}
 	t.unit = adaptUnit(t.config, in, Unit{Kind: KindAdapt, Method: "none", Seed: t.config.Seeds[0], Family: t.family, Task: t.Persona, Turns: AllTurns})
 	t.unit.Settings["model.path"], t.unit.Settings["model.tokenizer"] = in.Model, in.Tokenizer
-	t.unit.Work = filepath.Clean(t.AdapterOut) + ".unfinished"
+	t.unit.Work = t.work()
 	return t.unit.identify()
 }
 
-// keep trains with checkpoints and places the adapter, whole or not at all.
+// keep trains with checkpoints and places the adapter.
 func (t *tuning) keep(ctx context.Context, task train.Task, cut int) (*TuneResult, error) {
 	made := filepath.Join(t.unit.Work, "made")
 	if err := disk.RemoveAll(made); err != nil {
@@ -78,24 +76,7 @@ func (t *tuning) keep(ctx context.Context, task train.Task, cut int) (*TuneResul
 		return nil, err
 	}
 	_, _, r.Elsewhere = t.unit.attempts()
-	adapter := filepath.Join(made, "adapter")
-	err = writeManifest(adapter, nil)
-	if err == nil {
-		err = disk.SyncTree(adapter)
-	}
-	if err == nil {
-		err = disk.Remove(t.AdapterOut) // an empty folder may be there
-	}
-	if err == nil {
-		err = disk.Rename(adapter, t.AdapterOut)
-	}
-	if err == nil {
-		err = disk.SyncDir(filepath.Dir(filepath.Clean(t.AdapterOut)))
-	}
-	if err == nil {
-		err = disk.RemoveAll(t.unit.Work)
-	}
-	if err != nil {
+	if err := t.place(filepath.Join(made, "adapter"), r); err != nil {
 		return nil, fmt.Errorf("writing the adapter: %w", err)
 	}
 	return r, nil

@@ -70,6 +70,13 @@ func (d *Disk) Operations() int {
 	return d.count
 }
 
+// Name says what the operation with that number was, from 1.
+func (d *Disk) Name(at int) string {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	return d.names[at-1]
+}
+
 // Struck names the operation that the failure met; "" where it met none yet.
 func (d *Disk) Struck() string {
 	d.mutex.Lock()
