@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,34 +14,34 @@ import (
 // rooms says what each folder may import of ours; a folder without an entry goes by the entry of the folder it lies in.
 // "…" after a name stands for everything below it too. Tests are free to look further down, never up.
 var rooms = map[string][]string{
-	".":                  {"pipeline/cli"},
-	"confined":           {},
-	"disk":               {},
-	"disk/disktest":      {"disk"},
-	"convai2":            {"confined", "pipeline/rng"},
-	"tokenize":           {"confined", "disk", "pipeline/rng"},
-	"onnx":               {"confined", "onnx/onnxpb"},
-	"onnx/onnxpb":        {},
-	"onnx/autodiff":      {"onnx"},
-	"onnx/ort":           {"onnx", "onnx/ort/library"},
-	"onnx/ort/library":   {},
-	"onnx/ort/fetch":     {"onnx/ort/library"},
-	"models":             {"confined", "disk", "onnx", "models…", "pipeline/rng"},
-	"models/safetensors": {"confined", "disk"},
-	"adapters":           {"confined", "disk", "onnx", "models…", "pipeline/rng"},
-	"eval":               {"disk", "eval…", "models/safetensors", "pipeline/rng"},
-	"configs":            {},
-	"pipeline":           {"configs", "confined", "disk", "convai2…", "tokenize…", "onnx…", "models…", "adapters…", "eval…", "pipeline…"},
-	"pipeline/rng":       {},
-	"pipeline/fault":     {},
-	"pipeline/board":     {},
-	"pipeline/terminal":  {},
-	"pipeline/config":    {"confined", "pipeline/fault"},
-	"pipeline/corpus":    {"pipeline/config", "pipeline/download", "pipeline/fault"},
-	"pipeline/filelock":  {},
-	"pipeline/machine":   {},
-	"pipeline/download":  {},
-	"pipeline/hub":       {"confined", "pipeline/config", "pipeline/download", "pipeline/fault", "pipeline/filelock"},
+	".":                      {"pipeline/cli"},
+	"pipeline/confined":      {},
+	"pipeline/disk":          {},
+	"pipeline/disk/disktest": {"pipeline/disk"},
+	"convai2":                {"pipeline/confined", "pipeline/rng"},
+	"tokenize":               {"pipeline/confined", "pipeline/disk", "pipeline/rng"},
+	"onnx":                   {"pipeline/confined", "onnx/onnxpb"},
+	"onnx/onnxpb":            {},
+	"onnx/autodiff":          {"onnx"},
+	"onnx/ort":               {"onnx", "onnx/ort/library"},
+	"onnx/ort/library":       {},
+	"onnx/ort/fetch":         {"onnx/ort/library"},
+	"models":                 {"pipeline/confined", "pipeline/disk", "onnx", "models…", "pipeline/rng"},
+	"models/safetensors":     {"pipeline/confined", "pipeline/disk"},
+	"adapters":               {"pipeline/confined", "pipeline/disk", "onnx", "models…", "pipeline/rng"},
+	"eval":                   {"pipeline/disk", "eval…", "models/safetensors", "pipeline/rng"},
+	"configs":                {},
+	"pipeline":               {"configs", "pipeline/confined", "pipeline/disk", "convai2…", "tokenize…", "onnx…", "models…", "adapters…", "eval…", "pipeline…"},
+	"pipeline/rng":           {},
+	"pipeline/fault":         {},
+	"pipeline/board":         {},
+	"pipeline/terminal":      {},
+	"pipeline/config":        {"pipeline/confined", "pipeline/fault"},
+	"pipeline/corpus":        {"pipeline/config", "pipeline/download", "pipeline/fault"},
+	"pipeline/filelock":      {},
+	"pipeline/machine":       {},
+	"pipeline/download":      {},
+	"pipeline/hub":           {"pipeline/confined", "pipeline/config", "pipeline/download", "pipeline/fault", "pipeline/filelock"},
 }
 
 // secrets are outside packages that only some rooms may import, tests included.
@@ -114,6 +115,17 @@ func allowed(folder string) ([]string, bool) {
 			return nil, false
 		}
 		name = name[:i]
+	}
+}
+
+// TestTopLevel: a new package lies in one of the rooms.
+func TestTopLevel(t *testing.T) {
+	known := []string{"pipeline", "tokenize", "onnx", "adapters", "convai2", "eval", "models", "configs"}
+	for _, p := range packages(t) {
+		folder, _, _ := strings.Cut(room(p.ImportPath), "/")
+		if folder != "." && !slices.Contains(known, folder) {
+			t.Errorf("%s lies in a folder of its own", p.ImportPath)
+		}
 	}
 }
 

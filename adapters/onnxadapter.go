@@ -6,8 +6,8 @@ import (
 	"io"
 	"math"
 
-	"metalora/disk"
 	"metalora/models/safetensors"
+	"metalora/pipeline/disk"
 )
 
 // SaveONNX writes tensors as an .onnx_adapter file, which ONNX Runtime takes for inputs of a model by their names.

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/confined"
-	"metalora/disk"
 	"metalora/models/safetensors"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 )
 
 const (

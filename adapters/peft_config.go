@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/confined"
-	"metalora/disk"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 )
 
 // Bounds of an adapter_config.json; one that names a thousand layers has some 100 KB.

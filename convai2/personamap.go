@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 )
 
 // Bounds of a persona map's file. The map of the whole train split has 0.6 MB and some 10,000 sentences.

@@ -8,7 +8,7 @@ import (
 	"io"
 	"iter"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 )
 
 // Bounds of what a reader takes into memory. The longest line of the official files has 1,500 bytes, the longest dialogue

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/disk"
+	"metalora/pipeline/disk"
 )
 
 // WriteReport writes index.html, summary.txt, summary.json, summary.csv (the results) and a CSV file for each other table, and

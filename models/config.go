@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"metalora/confined"
-	"metalora/disk"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 )
 
 // Config has the fields of a config.json that decide what a model computes. Fields it does not know are kept as they

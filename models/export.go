@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/confined"
-	"metalora/disk"
 	"metalora/models/exported"
 	"metalora/models/safetensors"
 	"metalora/onnx"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 )
 
 // Export is the architecture of a model that somebody exported to ONNX: its own graph, in the form that trains (see

@@ -7,9 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"metalora/confined"
-	"metalora/disk"
 	"metalora/models/safetensors"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 )
 
 // tokenizerFiles are what a model folder holds of its tokenizer, where it has them.

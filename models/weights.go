@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/confined"
 	"metalora/models/safetensors"
+	"metalora/pipeline/confined"
 )
 
 // weights are the open files of a model's folder and what their headers say: the configuration is held against that before

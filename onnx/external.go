@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strconv"
 
-	"metalora/confined"
 	"metalora/onnx/onnxpb"
+	"metalora/pipeline/confined"
 )
 
 // external says where a tensor's data lies when it is not in the model's own file.

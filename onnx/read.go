@@ -9,8 +9,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"metalora/confined"
 	"metalora/onnx/onnxpb"
+	"metalora/pipeline/confined"
 )
 
 // maxFile is protobuf's limit on a message, and so the largest ONNX file there can be.

@@ -10,9 +10,9 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"metalora/adapters"
-	"metalora/disk"
 	"metalora/eval"
 	"metalora/pipeline/corpus"
+	"metalora/pipeline/disk"
 )
 
 // cardFile is what the hub shows of a folder: a page whose front matter programs read.

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"metalora/confined"
-	"metalora/disk"
 	"metalora/models/safetensors"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 )

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"metalora/disk"
-	"metalora/disk/disktest"
+	"metalora/pipeline/disk"
+	"metalora/pipeline/disk/disktest"
 	"metalora/pipeline/fault"
 )
 

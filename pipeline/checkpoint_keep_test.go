@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"metalora/disk"
-	"metalora/disk/disktest"
 	"metalora/models/safetensors"
+	"metalora/pipeline/disk"
+	"metalora/pipeline/disk/disktest"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 )

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"metalora/disk"
 	"metalora/models/safetensors"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/train"
 )
 

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"metalora/disk"
 	"metalora/models/safetensors"
+	"metalora/pipeline/disk"
 )
 
 // checkpointShare is the most of a unit's time that its checkpoints may take: after each one training has the floor for so

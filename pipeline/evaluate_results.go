@@ -14,9 +14,9 @@ import (
 	"strconv"
 	"strings"
 
-	"metalora/confined"
-	"metalora/disk"
 	"metalora/eval"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/fault"
 )
 

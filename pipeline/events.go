@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/disk"
 	"metalora/eval"
 	"metalora/pipeline/board"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/train"
 )
 

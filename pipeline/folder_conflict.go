@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 	"metalora/pipeline/fault"
 )
 

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"metalora/confined"
-	"metalora/disk"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 )
 
 // Provenance is where, when and by what a unit was computed. No comparison of results reads it.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"metalora/disk"
+	"metalora/pipeline/disk"
 )
 
 // hostName tells machines apart in names of temporary folders.

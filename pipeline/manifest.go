@@ -15,8 +15,8 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/confined"
-	"metalora/disk"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 )
 
 // manifestFile lists the other files of a finished unit or of a checkpoint.

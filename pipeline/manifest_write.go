@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"metalora/disk"
+	"metalora/pipeline/disk"
 )
 
 // folder is a new folder whose files are summed up while they are written, so that its manifest costs no second look at them.

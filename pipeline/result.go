@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"metalora/confined"
-	"metalora/disk"
 	"metalora/eval"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/train"
 )
 

@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"metalora/adapters"
-	"metalora/disk"
 	"metalora/eval"
 	"metalora/models"
 	"metalora/models/safetensors"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/hub"
 	"metalora/pipeline/rng"

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"metalora/disk"
-	"metalora/disk/disktest"
 	"metalora/models"
+	"metalora/pipeline/disk"
+	"metalora/pipeline/disk/disktest"
 	"metalora/pipeline/fault"
 )
 

@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"metalora/confined"
-	"metalora/disk"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/fault"
 )
 

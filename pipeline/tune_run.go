@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"metalora/convai2"
-	"metalora/disk"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 )

@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"metalora/disk"
-	"metalora/disk/disktest"
+	"metalora/pipeline/disk"
+	"metalora/pipeline/disk/disktest"
 	"metalora/pipeline/fault"
 )
 

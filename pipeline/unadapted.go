@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 
 	"metalora/adapters"
-	"metalora/confined"
 	"metalora/eval"
 	"metalora/models"
 	"metalora/models/safetensors"
+	"metalora/pipeline/confined"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/rng"
 	"metalora/pipeline/train"

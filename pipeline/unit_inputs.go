@@ -11,9 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"metalora/confined"
 	"metalora/models"
 	"metalora/onnx"
+	"metalora/pipeline/confined"
 	"metalora/pipeline/fault"
 )
 

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"metalora/disk"
 	"metalora/onnx/ort"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/fault"
 )
 

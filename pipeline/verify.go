@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"metalora/adapters"
-	"metalora/confined"
 	"metalora/models"
+	"metalora/pipeline/confined"
 	"metalora/pipeline/fault"
 )
 

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 )
 
 // The files of a tokenizer folder.

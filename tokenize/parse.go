@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 )
 
 // parseVocabulary reads the object {"token": id, …} of vocab.json. It goes through the object entry by entry, because

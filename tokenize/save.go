@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/disk"
+	"metalora/pipeline/disk"
 )
 
 // WriteFiles writes vocab.json, merges.txt, special_tokens_map.json and tokenizer_config.json into a folder, which is

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 )
 
 // tokenizerFile is the part of Hugging Face's tokenizer.json that decides ids. Left out: truncation and padding, which

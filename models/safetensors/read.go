@@ -10,7 +10,7 @@ import (
 	"os"
 	"slices"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 )
 
 // File is an open file whose header has been checked.

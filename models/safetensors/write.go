@@ -9,7 +9,7 @@ import (
 	"math"
 	"unicode/utf8"
 
-	"metalora/disk"
+	"metalora/pipeline/disk"
 )
 
 // Save writes tensors as F32, sorted by name, so that equal tensors make equal files. The file appears at path whole

@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"metalora/adapters"
-	"metalora/confined"
 	"metalora/models"
 	"metalora/models/exported"
 	"metalora/models/safetensors"
+	"metalora/pipeline/confined"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/hub"
 )

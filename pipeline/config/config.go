@@ -9,7 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 	"metalora/pipeline/fault"
 )
 

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 )
 
 // Find is the folder of a model in the cache, whoever fetched it. A model of which only a part is there is an error that says

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"metalora/confined"
+	"metalora/pipeline/confined"
 )
 
 // always are the files of a model that are read beside its weights: of the model, of its tokenizer, of a PEFT adapter.

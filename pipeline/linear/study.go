@@ -11,8 +11,8 @@ import (
 	"runtime"
 	"sync"
 
-	"metalora/confined"
-	"metalora/disk"
+	"metalora/pipeline/confined"
+	"metalora/pipeline/disk"
 	"metalora/pipeline/fault"
 )
 

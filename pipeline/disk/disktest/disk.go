@@ -16,7 +16,7 @@ import (
 	"sync"
 	"syscall"
 
-	"metalora/disk"
+	"metalora/pipeline/disk"
 )
 
 // Failure is what happens at the chosen operation.

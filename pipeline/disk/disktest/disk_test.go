@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"metalora/disk"
+	"metalora/pipeline/disk"
 )
 
 // tree is what lies below a folder: files with their content, folders with "/".
