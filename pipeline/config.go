@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"metalora/onnx/ort"
 	"metalora/pipeline/config"
 	"metalora/pipeline/corpus"
 )
@@ -17,6 +18,7 @@ type Config struct {
 	Name      string     `yaml:"name"` // default: the file's name without its extension
 	Seeds     []int      `yaml:"seeds,flow"`
 	Threads   int        `yaml:"threads"` // 0: as many as the machine has; changes no result's identity
+	Device    ort.Device `yaml:"device"`  // cpu | cuda: what trains and scores (docs/gpu.md); changes no result's identity
 	Memory    string     `yaml:"memory"`  // refuse | warn: what becomes of a training that takes more than there is; changes no result
 	Data      Data       `yaml:"data"`
 	Synthetic *Synthetic `yaml:"synthetic,omitempty"` // made-up dialogues in place of the data files
@@ -202,7 +204,7 @@ const (
 func Default() *Config {
 	lora := func() LoRA { return LoRA{Alpha: 16, Dropout: 0.1, Targets: []string{}} }
 	return &Config{
-		Seeds: []int{0, 1, 2, 3, 4}, Memory: MemoryRefuse,
+		Seeds: []int{0, 1, 2, 3, 4}, Device: ort.CPU, Memory: MemoryRefuse,
 		Data: Data{Rules: "clean", Match: "expand", Distractors: 19, Folds: 1},
 		Tasks: Tasks{
 			Retrain: TaskSet{File: FileTrain, Ranks: rankRange(1, 10), HeldOut: 3},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"metalora/models"
+	"metalora/onnx/ort"
 	"metalora/pipeline/config"
 )
 
@@ -20,6 +21,7 @@ func (c *Config) generalRules() []config.Rule {
 		config.Require("name", plain, fmt.Sprintf("%q cannot be the name of a folder", c.Name)),
 		config.Distinct("seeds", c.Seeds),
 		config.AtLeast("threads", c.Threads, 0),
+		config.OneOf("device", string(c.Device), string(ort.CPU), string(ort.CUDA)),
 		config.OneOf("memory", c.Memory, MemoryRefuse, MemoryWarn),
 		config.AtLeast("checkpoint.minutes", c.Checkpoint.Minutes, 0),
 		config.AtLeast("checkpoint.steps", c.Checkpoint.Steps, 0),

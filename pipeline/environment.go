@@ -21,6 +21,8 @@ import (
 // environment is what the bits of a training depend on besides its settings, by name.
 type environment map[string]string
 
+const deviceKey = "device"
+
 // here is the environment of this process. The engine chooses its kernels by the features of the CPU; the number of threads
 // changes no sum's order.
 var here = sync.OnceValue(func() environment {
@@ -32,9 +34,10 @@ var here = sync.OnceValue(func() environment {
 	}
 })
 
-// with adds the graphs that a run computes its gradients with.
-func (e environment) with(r *train.Run) environment {
+// with adds the device that a run computes its gradients on, and their graphs.
+func (e environment) with(r *train.Run, d ort.Device) environment {
 	e = maps.Clone(e)
+	e[deviceKey] = string(d)
 	e["graph"] = r.Engine.Sum()
 	if r.Inner != nil && r.Inner.Engine != r.Engine {
 		e["inner graph"] = r.Inner.Engine.Sum()
@@ -86,9 +89,17 @@ func (there environment) differences(here environment) string {
 	keys := maps.Clone(there)
 	maps.Copy(keys, here)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		if there[key] != here[key] {
-			list = append(list, fmt.Sprintf("%s was %q and is %q", key, there[key], here[key]))
+		if was, is := there.value(key), here.value(key); was != is {
+			list = append(list, fmt.Sprintf("%s was %q and is %q", key, was, is))
 		}
 	}
 	return strings.Join(list, ", ")
+}
+
+// value is what an environment says of a key. Where no device is named it is the CPU.
+func (e environment) value(key string) string {
+	if v, ok := e[key]; ok || key != deviceKey {
+		return v
+	}
+	return string(ort.CPU)
 }

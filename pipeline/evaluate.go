@@ -11,6 +11,7 @@ import (
 	"metalora/convai2"
 	"metalora/eval"
 	"metalora/models"
+	"metalora/onnx/ort"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 )
@@ -23,7 +24,8 @@ type EvaluateOptions struct {
 	Tokenizer string   // a folder; "": the model's
 	Separator string   // between the utterances of a context, as in training
 	Threads   int      // 0: all cores
-	Out       string   // results as they come, by its ending .csv or else JSON lines; what it holds already is not done again; "": none
+	Device    ort.Device
+	Out       string // results as they come, by its ending .csv or else JSON lines; what it holds already is not done again; "": none
 }
 
 // Evaluation is what one adapter got.
@@ -82,6 +84,9 @@ type evaluation struct {
 
 func newEvaluation(o EvaluateOptions) (*evaluation, error) {
 	e := &evaluation{EvaluateOptions: o}
+	if err := ready(o.Device); err != nil {
+		return nil, err
+	}
 	var err error
 	if e.base, err = loadModel(o.Model); err != nil {
 		return nil, fault.Input(err)
@@ -158,7 +163,7 @@ func (e *evaluation) inputs() (string, error) {
 }
 
 func (e *evaluation) open() error {
-	e.spec.Architecture, e.spec.Mixed, e.spec.Threads = e.base.Architecture, true, e.Threads
+	e.spec.Architecture, e.spec.Mixed, e.spec.Threads, e.spec.Device = e.base.Architecture, true, e.Threads, e.Device
 	encoder, _ := models.Split(e.base.Architecture, e.base.Tensors)
 	var err error
 	if e.engine, err = train.NewEngine(e.spec); err == nil {

@@ -7,6 +7,7 @@ import (
 
 	"metalora/convai2"
 	"metalora/models"
+	"metalora/onnx/ort"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 	"metalora/tokenize"
@@ -28,10 +29,13 @@ type executor struct {
 	bases map[string]*models.Folder // the last base that was loaded, by folder
 }
 
-// NewExecutor reads the data and the tokenizer, makes the tasks and checks that no training meets what it is measured on.
+// NewExecutor tries the device, reads the data and the tokenizer, makes the tasks and checks that no training meets what it is measured on.
 func NewExecutor(c *Config) (Executor, error) { return newExecutor(c) }
 
 func newExecutor(c *Config) (*executor, error) {
+	if err := ready(c.Device); err != nil {
+		return nil, err
+	}
 	m, err := newMaterial(c)
 	if err != nil {
 		return nil, err
@@ -56,6 +60,11 @@ func newExecutor(c *Config) (*executor, error) {
 		e.notes = append(e.notes, notes...)
 	}
 	return e, nil
+}
+
+// Describe says what computes, for the provenance.
+func (e *executor) Describe() map[string]any {
+	return map[string]any{"device": e.config.Device, "onnxruntime": ort.Version()}
 }
 
 // retrains tells whether any method looks at the retraining tasks.

@@ -15,6 +15,7 @@ import (
 	"metalora/models"
 	"metalora/models/safetensors"
 	"metalora/onnx"
+	"metalora/onnx/ort"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/rng"
 )
@@ -51,7 +52,7 @@ func nanoAdapter(t *testing.T) string {
 // rowLogits runs one row through a model, with an adapter or without.
 func rowLogits(t *testing.T, model, adapter string) []float32 {
 	t.Helper()
-	s, err := OpenScorer(model, adapter, 1)
+	s, err := OpenScorer(model, adapter, 1, ort.CPU)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"metalora/convai2"
 	"metalora/models"
 	"metalora/onnx"
+	"metalora/onnx/ort"
 	"metalora/pipeline/rng"
 	"metalora/tokenize"
 )
@@ -133,7 +134,7 @@ func TestTuneWithoutNames(t *testing.T) {
 
 func rowOf(t *testing.T, model, adapter string) []float32 {
 	t.Helper()
-	s, err := OpenScorer(model, adapter, 1)
+	s, err := OpenScorer(model, adapter, 1, ort.CPU)
 	if err != nil {
 		t.Fatal(err)
 	}

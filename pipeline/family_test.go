@@ -12,6 +12,7 @@ import (
 
 	"metalora/models"
 	"metalora/models/safetensors"
+	"metalora/onnx/ort"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/rng"
 	"metalora/tokenize"
@@ -99,7 +100,7 @@ func checkRetrainedBert(t *testing.T, before *models.Folder, dir string) {
 	if _, err := tokenize.Load(dir); err != nil {
 		t.Error(err)
 	}
-	if _, err := OpenScorer(dir, "", 1); fault.Code(err) != fault.CodeInput {
+	if _, err := OpenScorer(dir, "", 1, ort.CPU); fault.Code(err) != fault.CodeInput {
 		t.Errorf("scoring without a head: %v", err)
 	}
 }
@@ -116,7 +117,7 @@ func checkBertAdapter(t *testing.T, before *models.Folder, base, dir string) {
 	if moved == 0 || moved > 0.01 { // a fresh pooler would differ by its own size, 1/√8
 		t.Errorf("the adapter's pooler lies %v from the base's", moved)
 	}
-	s, err := OpenScorer(base, dir, 1)
+	s, err := OpenScorer(base, dir, 1, ort.CPU)
 	if err != nil {
 		t.Fatal(err)
 	}

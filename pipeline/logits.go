@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"metalora/models"
+	"metalora/onnx/ort"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 	"metalora/tokenize"
@@ -19,12 +20,15 @@ type Scorer struct {
 
 // OpenScorer loads a model folder and, where adapterDir is not empty, a PEFT adapter onto it. A model without a head is
 // an input error: fresh random weights would only look like an answer.
-func OpenScorer(modelDir, adapterDir string, threads int) (*Scorer, error) {
+func OpenScorer(modelDir, adapterDir string, threads int, device ort.Device) (*Scorer, error) {
+	if err := ready(device); err != nil {
+		return nil, err
+	}
 	base, err := loadModel(modelDir)
 	if err != nil {
 		return nil, fault.Input(err)
 	}
-	spec := train.Spec{Architecture: base.Architecture, Threads: threads}
+	spec := train.Spec{Architecture: base.Architecture, Threads: threads, Device: device}
 	tensors, hasHead := base.Tensors, base.HasHead
 	if adapterDir != "" {
 		places, err := bearers(base.Architecture)

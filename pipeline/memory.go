@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"metalora/models/safetensors"
+	"metalora/onnx/ort"
 	"metalora/pipeline/machine"
 	"metalora/pipeline/train"
 )
@@ -118,8 +119,12 @@ const (
 	MemoryWarn   = "warn"
 )
 
-// checkMemory holds what a training will take against what the process can have. What it has already counts for both.
+// checkMemory holds what a training will take against what the process can have. What it has already counts for both. A GPU's
+// memory is not known here: there the engine has the last word.
 func (s *settings) checkMemory(p Progress) error {
+	if s.spec.Device == ort.CUDA {
+		return nil
+	}
 	need, err := s.footprint().bytes()
 	if err != nil {
 		return err

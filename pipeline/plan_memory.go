@@ -6,6 +6,7 @@ import (
 
 	"metalora/convai2"
 	"metalora/models"
+	"metalora/onnx/ort"
 	"metalora/pipeline/train"
 )
 
@@ -167,7 +168,7 @@ func (c *Config) footprint(u *Unit, a models.Architecture, talks map[string]talk
 }
 
 // memory estimates units' peaks, one for all that differ in seed, task or fold alone; 0 where it cannot be told, because
-// the model or the data is not there to look at.
+// the model or the data is not there to look at, or a GPU bears it.
 func (e *Experiment) memory() func(*Unit) int64 {
 	c, known := e.Config, map[string]int64{}
 	a, err := c.architecture()
@@ -179,6 +180,9 @@ func (e *Experiment) memory() func(*Unit) int64 {
 		}
 	}
 	return func(u *Unit) int64 {
+		if c.Device == ort.CUDA {
+			return 0
+		}
 		key := fmt.Sprint(u.Kind, " ", u.Family)
 		if u.Kind == KindRetrain {
 			key = fmt.Sprint(u.Kind, " ", u.Method)

@@ -9,6 +9,7 @@ import (
 
 	"metalora/convai2"
 	"metalora/models"
+	"metalora/onnx/ort"
 	"metalora/pipeline/fault"
 	"metalora/tokenize"
 )
@@ -20,6 +21,7 @@ type PredictOptions struct {
 	Tokenizer string // a folder; "": the model's, or the one that an .onnx file lies in
 	Separator string // between the utterances of a context, as in training
 	Threads   int    // 0: all cores
+	Device    ort.Device
 }
 
 // Predictor scores the candidates of turns.
@@ -39,7 +41,7 @@ type Prediction struct {
 // OpenPredictor loads a model, its tokenizer and an adapter. A model without a head is an input error, as is an adapter
 // that belongs to another base.
 func OpenPredictor(o PredictOptions) (*Predictor, error) {
-	scorer, err := OpenScorer(o.Model, o.Adapter, o.Threads)
+	scorer, err := OpenScorer(o.Model, o.Adapter, o.Threads, o.Device)
 	if err != nil {
 		return nil, err
 	}

@@ -284,7 +284,7 @@ func TestElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"cpu", "system", "onnxruntime", "library", "graph"} {
+	for _, key := range []string{"cpu", "system", "onnxruntime", "library", "graph", "device"} {
 		if m.Environment[key] == "" {
 			t.Errorf("the checkpoint does not say %s: %v", key, m.Environment)
 		}

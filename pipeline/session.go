@@ -83,7 +83,7 @@ func newSession(s settings, result *Result, dir string, p Progress) (*session, e
 	t.plan(s)
 	t.count(s)
 	if c := t.checkpoints; c != nil {
-		c.environment = here().with(t.run)
+		c.environment = here().with(t.run, s.spec.Device)
 		t.run.BeforeMove = c.unread
 	}
 	if err := t.resume(); err != nil {

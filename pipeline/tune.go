@@ -80,6 +80,9 @@ func Tune(ctx context.Context, o TuneOptions, p Progress) (*TuneResult, error) {
 	if r, err := t.earlier(); r != nil || err != nil {
 		return r, err
 	}
+	if err := ready(c.Device); err != nil {
+		return nil, err
+	}
 	base, err := loadModel(c.Model.Path)
 	if err != nil {
 		return nil, fault.Input(fmt.Errorf("loading the model: %w", err))

@@ -88,6 +88,13 @@ func load(path string) error {
 	return nil
 }
 
+// loaded is the path of the loaded library; empty where none is loaded yet.
+func loaded() string {
+	started.Lock()
+	defer started.Unlock()
+	return started.path
+}
+
 // Version is the version of the loaded library, as "1.30.0"; empty where none is loaded yet.
 func Version() string {
 	started.Lock()

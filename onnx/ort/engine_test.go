@@ -102,14 +102,14 @@ func other(t *testing.T, dir string) string {
 }
 
 // compile makes a shared library with the C compiler that cgo needs anyway. The version is a symbol version on Linux;
-// elsewhere it is the library's own.
-func compile(t *testing.T, dir, name, source, version string) string {
+// elsewhere it is the library's own. more goes to the compiler.
+func compile(t *testing.T, dir, name, source, version string, more ...string) string {
 	t.Helper()
 	c, out := filepath.Join(dir, name+".c"), filepath.Join(dir, name+".so")
 	if err := os.WriteFile(c, []byte(source), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-shared", "-fPIC", "-o", out, c}
+	args := append([]string{"-shared", "-fPIC", "-o", out, c}, more...)
 	if number, ok := strings.CutPrefix(version, "VERS_"); ok && runtime.GOOS == "darwin" {
 		args = append(args, "-current_version", number)
 	} else if ok {

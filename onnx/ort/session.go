@@ -22,6 +22,8 @@ type Options struct {
 	// operator wakes them. It gains where nothing else wants the cores and loses where others do.
 	Spin bool
 
+	Device Device // that computes; see [Ready] for what it needs
+
 	// Outputs limits the session to some of the model's outputs; nil: all. The engine computes every node in any case.
 	Outputs []string
 
@@ -113,7 +115,13 @@ func (g *surface) open(o Options, call func(*engine.SessionOptions) (*engine.Dyn
 		return nil, err
 	}
 	defer so.Destroy()
+	if o.Device == CUDA {
+		defer keepSignals()() // the session is what starts CUDA
+	}
 	inner, err := call(so)
+	if err != nil && o.Device == CUDA {
+		err = lack(err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +159,9 @@ func (o Options) session() (*engine.SessionOptions, error) {
 	}
 	if o.ProfilePrefix != "" {
 		steps = append(steps, so.EnableProfiling(o.ProfilePrefix))
+	}
+	if o.Device == CUDA {
+		steps = append(steps, appendCUDA(so))
 	}
 	if err := errors.Join(steps...); err != nil {
 		so.Destroy()

@@ -58,9 +58,9 @@ func (p *program) doctor() *cobra.Command {
 		Use:   "doctor [CONFIG]",
 		Short: "Say what is missing on this computer, and how to get it",
 		Long: `Doctor loads the ONNX Runtime library and looks at what a run needs: threads, memory and the limits on it, folders that it
-writes to, CPU features. With CONFIG it also estimates the most memory that a unit of that experiment takes, and says
-whether it fits. It exits 0 where all is well and 3 where something is missing; each problem comes with the line that
-mends it.`,
+writes to, CPU features. With CONFIG it also estimates the most memory that a unit of that experiment takes, and says whether
+it fits, and tries the device that it asks for. It exits 0 where all is well and 3 where something is missing; each problem
+comes with the line that mends it.`,
 		Example: `  metalora doctor
   metalora doctor configs/convai2.yaml --set model.path=models/roberta-base
   metalora doctor --json`,
@@ -73,6 +73,7 @@ mends it.`,
 					return err
 				}
 				d.fits(e)
+				d.computes(e.Config.Device)
 			}
 			return p.conclude(d, asJSON)
 		},

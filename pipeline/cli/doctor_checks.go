@@ -124,6 +124,19 @@ func found(names ...string) string {
 	return ""
 }
 
+// computes tries the device that an experiment asks for. A library that is not there has been named before.
+func (d *diagnosis) computes(on ort.Device) {
+	if on != ort.CUDA || d.Library.Version == "" {
+		return
+	}
+	err := ort.Ready(on)
+	if l, ok := errors.AsType[*ort.Lack](err); ok {
+		d.add(l.What, l.Fix)
+	} else if err != nil {
+		d.add(err.Error(), "compute on the CPU: --set device=cpu")
+	}
+}
+
 // fits estimates an experiment's peak and holds it against the memory.
 func (d *diagnosis) fits(e *pipeline.Experiment) {
 	d.Peak = e.PeakBytes()

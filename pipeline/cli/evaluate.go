@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metalora/onnx/ort"
 	"metalora/pipeline"
 	"metalora/pipeline/fault"
 )
@@ -52,6 +53,7 @@ command does only what the file does not have yet; an adapter that has changed s
 	f.StringVar(&o.Tokenizer, "tokenizer", "", "`folder` with the tokenizer (default: the model's)")
 	f.StringVar(&o.Separator, "separator", "", "`text` between the utterances of a context, as in training")
 	f.IntVar(&o.Threads, "threads", 0, "threads of the engine; 0: all cores")
+	f.StringVar((*string)(&o.Device), "device", string(ort.CPU), "cpu or cuda (docs/gpu.md)")
 	f.BoolVar(&asJSON, "json", false, "write one adapter a line as JSON")
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metalora/onnx/ort"
 	"metalora/pipeline"
 	"metalora/pipeline/fault"
 )
@@ -15,6 +16,7 @@ import (
 func (p *program) logits() *cobra.Command {
 	var model, adapter, ids string
 	var threads int
+	var device ort.Device
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "logits --model DIR [--adapter DIR] --ids FILE",
@@ -33,7 +35,7 @@ under mask 1, pads too. A model without a classification head is refused.`,
 				return err
 			}
 			defer in.Close()
-			scorer, err := pipeline.OpenScorer(model, adapter, threads)
+			scorer, err := pipeline.OpenScorer(model, adapter, threads, device)
 			if err != nil {
 				return err
 			}
@@ -60,6 +62,7 @@ under mask 1, pads too. A model without a classification head is refused.`,
 	f.StringVar(&adapter, "adapter", "", "PEFT adapter `folder`")
 	f.StringVar(&ids, "ids", "", "`file` of rows, - for standard input")
 	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")
+	f.StringVar((*string)(&device), "device", string(ort.CPU), "cpu or cuda (docs/gpu.md)")
 	f.BoolVar(&asJSON, "json", false, "write a JSON list a line")
 	return cmd
 }

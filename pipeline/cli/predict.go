@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metalora/convai2"
+	"metalora/onnx/ort"
 	"metalora/pipeline"
 	"metalora/pipeline/fault"
 )
@@ -56,6 +57,7 @@ and so is an adapter that was trained on other weights.`,
 	f.StringVar(&o.Tokenizer, "tokenizer", "", "`folder` with the tokenizer (default: the model's)")
 	f.StringVar(&o.Separator, "separator", "", "`text` between the utterances of a context, as in training")
 	f.IntVar(&o.Threads, "threads", 0, "threads of the engine; 0: all cores")
+	f.StringVar((*string)(&o.Device), "device", string(ort.CPU), "cpu or cuda (docs/gpu.md)")
 	f.BoolVar(&asJSON, "json", false, "write {\"dialogue\",\"turn\",\"scores\",\"best\"} a line")
 	return cmd
 }

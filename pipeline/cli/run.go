@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"metalora/onnx/ort"
 	"metalora/pipeline"
 	"metalora/pipeline/fault"
 )
@@ -45,7 +44,7 @@ func (p *program) execute(ctx context.Context, e *pipeline.Experiment, only []st
 	}
 	if len(pending) > 0 {
 		fmt.Fprintf(p.asides(), "%d of %d units to do in %s\n", len(pending), len(e.Units), e.Dir)
-		ex, err := executor(e.Config)
+		ex, err := pipeline.NewExecutor(e.Config)
 		if err != nil {
 			return err
 		}
@@ -56,14 +55,6 @@ func (p *program) execute(ctx context.Context, e *pipeline.Experiment, only []st
 		return errors.Join(err, p.publish(e))
 	}
 	return p.publish(e)
-}
-
-// executor starts the engine, so that a library that is missing or too old is found before any work.
-func executor(c *pipeline.Config) (pipeline.Executor, error) {
-	if err := ort.Start(""); err != nil {
-		return nil, fault.Input(err)
-	}
-	return pipeline.NewExecutor(c)
 }
 
 // publish writes the report of what is done and shows its tables.

@@ -99,7 +99,7 @@ func (p *program) single(cmd *cobra.Command, e *pipeline.Experiment, only []stri
 		fmt.Fprintf(p.asides(), "nothing to do: unit %d (%s) is %s\n", index, u.Label, map[bool]string{true: "done", false: "not among --only"}[chosen[index]])
 		return nil
 	}
-	ex, err := executor(e.Config)
+	ex, err := pipeline.NewExecutor(e.Config)
 	if err != nil {
 		return err
 	}

@@ -30,8 +30,9 @@ type Spec struct {
 	LoRADropout  float64
 	Trains       Weights // the weights whose gradients are wanted; none: an engine that scores
 	Threads      int     // 0: all cores
-	Spin         bool    // see [ort.Options]
-	Profile      string  // start of the name of a file with every operator's times, written on Close; empty: none
+	Device       ort.Device
+	Spin         bool   // see [ort.Options]
+	Profile      string // start of the name of a file with every operator's times, written on Close; empty: none
 }
 
 // Engine is one graph on ONNX Runtime. Weights are inputs, so one engine serves every task and every seed.
@@ -58,7 +59,7 @@ func NewEngine(spec Spec) (*Engine, error) {
 	if e.sum, err = identify(graph, e.chunk); err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
 	}
-	e.session, err = ort.OpenModel(graph, ort.Options{Threads: spec.Threads, Spin: spec.Spin, ProfilePrefix: spec.Profile})
+	e.session, err = ort.OpenModel(graph, ort.Options{Threads: spec.Threads, Device: spec.Device, Spin: spec.Spin, ProfilePrefix: spec.Profile})
 	if err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
 	}
