@@ -40,6 +40,7 @@ var rooms = map[string][]string{
 	"pipeline/corpus":        {"pipeline/config", "pipeline/download", "pipeline/fault"},
 	"pipeline/filelock":      {},
 	"pipeline/machine":       {},
+	"pipeline/mpi":           {},
 	"pipeline/download":      {},
 	"pipeline/hub":           {"pipeline/confined", "pipeline/config", "pipeline/download", "pipeline/fault", "pipeline/filelock"},
 }

@@ -45,11 +45,14 @@ func (e *executor) runAdapt(ctx context.Context, u *Unit, dir string, p Progress
 	result := &Result{Unit: u.ID, Kind: u.Kind, Method: u.Method, Seed: u.Seed, Family: u.Family, Task: u.Name(), Fold: u.Fold, Cut: cut,
 		RateFactor: factor, Limit: max(0, u.Turns)}
 	if u.Family == "none" {
+		if !e.crew.leads() {
+			return nil
+		}
 		return errors.Join(e.score(ctx, u, base, filepath.Join(u.NeedDirs[from], "discarded"), tasks[0], result, dir), result.write(dir))
 	}
-	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed), checkpoints: newCheckpoints(e.config, u, p), events: newEvents(u, p)}
+	a := adaptation{config: e.config, base: base, family: u.Family, seed: uint64(u.Seed), checkpoints: newCheckpoints(e.config, u, p), events: newEvents(u, p), ranks: e.crew.share()}
 	own, err := a.train(ctx, tasks[0], result, dir, p)
-	if err != nil {
+	if err != nil || !e.crew.leads() {
 		return err
 	}
 	return errors.Join(a.save(filepath.Join(dir, "adapter"), "../../"+u.Needs[from]+"/model", own, result), result.write(dir))
@@ -95,6 +98,7 @@ type adaptation struct {
 
 	checkpoints *checkpoints // nil: none are written
 	events      *events
+	ranks       Processes // nil: this process trains alone
 }
 
 // train returns the adapter and head. Bases adapted to one task under one seed start from the same draws and see the
@@ -104,7 +108,7 @@ func (a *adaptation) train(ctx context.Context, task train.Task, result *Result,
 	if err != nil {
 		return nil, err
 	}
-	s.checkpoints, s.events = a.checkpoints, a.events
+	s.checkpoints, s.events, s.ranks = a.checkpoints, a.events, a.ranks
 	t, err := newSession(s, result, dir, p)
 	if err != nil {
 		return nil, err

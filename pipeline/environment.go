@@ -45,6 +45,16 @@ func (e environment) with(r *train.Run, d ort.Device) environment {
 	return e
 }
 
+// and adds with how many processes a training is computed: sums over other numbers of them have other last bits.
+func (e environment) and(t *Together) environment {
+	if t == nil {
+		return e
+	}
+	e = maps.Clone(e)
+	e["ranks"] = fmt.Sprintf("%d, %s", t.Ranks, t.Algorithm)
+	return e
+}
+
 // CPUFeatures are those that the engine's kernels are chosen by.
 func CPUFeatures() []string {
 	var list []string

@@ -25,6 +25,8 @@ type executor struct {
 	test    map[int][]convai2.Task // by fold
 	notes   []string               // about the data, for the results
 
+	crew *Crew // nil: this process computes alone
+
 	mutex sync.Mutex
 	bases map[string]*models.Folder // the last base that was loaded, by folder
 }
@@ -77,9 +79,16 @@ func (c *Config) retrains() bool {
 	return false
 }
 
-// Run executes one unit into dir.
+// Run executes one unit into dir; a rank that follows gets none, since it writes nothing.
 func (e *executor) Run(ctx context.Context, u *Unit, dir string, p Progress) error {
 	defer train.CollectOften()()
+	if err := e.crew.begin(u); err != nil {
+		return err
+	}
+	return e.crew.ended(ctx, e.compute(ctx, u, dir, p))
+}
+
+func (e *executor) compute(ctx context.Context, u *Unit, dir string, p Progress) error {
 	switch u.Kind {
 	case KindRetrain:
 		return e.runRetrain(ctx, u, dir, p)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -35,6 +36,7 @@ type Result struct {
 	RateFactor   float64          `json:"rate_factor,omitempty"` // what the learning rates of the retraining were multiplied by
 	Limit        int              `json:"limit,omitempty"`       // adaptation: the most training turns it might take; 0: all
 	Notes        []string         `json:"notes,omitempty"`
+	Together     *Together        `json:"together,omitempty"` // where several processes computed the unit: its last bits depend on their number
 	Epochs       []eval.Epoch     `json:"epochs"`
 	Turns        []eval.TurnScore `json:"turns,omitempty"` // adaptation: the last epoch's scores
 }
@@ -87,6 +89,9 @@ func newMetrics(dir string) (*metrics, error) {
 	return &metrics{path, file, bufio.NewWriter(file)}, nil
 }
 
+// noMetrics goes nowhere: another process writes them.
+func noMetrics() *metrics { return &metrics{out: bufio.NewWriter(io.Discard)} }
+
 func (m *metrics) add(line any) error {
 	data, err := json.Marshal(line)
 	if err != nil {
@@ -108,7 +113,13 @@ func (m *metrics) sofar() ([]byte, error) {
 	return data, nil
 }
 
-func (m *metrics) close() error { return errors.Join(m.out.Flush(), m.file.Close()) }
+func (m *metrics) close() error {
+	err := m.out.Flush()
+	if m.file == nil {
+		return err
+	}
+	return errors.Join(err, m.file.Close())
+}
 
 // readLosses reads a unit's steps, counted from 1, and losses back.
 func readLosses(dir string) (steps []int, losses []float64, err error) {

@@ -38,6 +38,9 @@ type retraining struct {
 
 // runRetrain retrains a base on all retraining tasks and writes it without heads and adapters.
 func (e *executor) runRetrain(ctx context.Context, u *Unit, dir string, p Progress) error {
+	if u.Method == "none" && !e.crew.leads() {
+		return nil
+	}
 	base, err := loadBase(e.config, e.tokenizer, u.Seed)
 	if err != nil {
 		return err
@@ -49,6 +52,9 @@ func (e *executor) runRetrain(ctx context.Context, u *Unit, dir string, p Progre
 			return errors.Join(err, r.rescue(err))
 		}
 	}
+	if !e.crew.leads() {
+		return nil
+	}
 	return errors.Join(r.save(dir), result.write(dir))
 }
 
@@ -58,12 +64,13 @@ func (r *retraining) train(ctx context.Context, result *Result, dir string, p Pr
 		return err
 	}
 	s.checkpoints, s.events = newCheckpoints(r.config, r.unit, p), newEvents(r.unit, p)
+	s.ranks = r.crew.share()
 	t, err := newSession(s, result, dir, p)
 	if err != nil {
 		return err
 	}
 	t.onEpoch = func(epoch eval.Epoch, _ [][]eval.TurnScore) error {
-		if t.kept == nil || epoch.HeldOut.Accuracy > result.keptAccuracy() {
+		if r.crew.leads() && (t.kept == nil || epoch.HeldOut.Accuracy > result.keptAccuracy()) {
 			result.Kept = epoch.Epoch
 			if t.checkpoints != nil {
 				t.checkpoints.unread() // of the epoch that was kept before
@@ -100,7 +107,7 @@ func (r *retraining) settings(result *Result) (settings, error) {
 	}
 	result.Cut = cut
 	s := settings{method: r.method, spec: spec, tasks: tasks, batch: c.Retrain.Batch, epochs: c.Retrain.Epochs,
-		adamW: c.Optimizer.adamW(), skip: c.Optimizer.SkipBroken, keeps: true, memory: c.Memory, stream: []any{"retrain", u.Method}, seed: uint64(u.Seed)}
+		adamW: c.Optimizer.adamW(), skip: c.Optimizer.SkipBroken, keeps: r.crew.leads(), memory: c.Memory, stream: []any{"retrain", u.Method}, seed: uint64(u.Seed)}
 	r.rates(&s)
 	r.weights(&s)
 	return s, nil

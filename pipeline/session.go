@@ -7,6 +7,7 @@ import (
 
 	"metalora/eval"
 	"metalora/models/safetensors"
+	"metalora/onnx/ort"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/rng"
 	"metalora/pipeline/train"
@@ -29,6 +30,8 @@ type session struct {
 	kept        []safetensors.Tensors // weights of the best epoch so far, where the unit keeps them
 	checkpoints *checkpoints          // nil: none are written
 	events      *events               // nil: none are written
+	ranks       Processes             // nil: this process trains alone
+	follows     bool                  // another process writes what this one computes with it
 	// onEpoch sees each epoch's held-out scores by task, after they are in the result.
 	onEpoch func(epoch eval.Epoch, scores [][]eval.TurnScore) error
 }
@@ -55,7 +58,11 @@ type settings struct {
 
 	checkpoints *checkpoints // nil: none are written
 	events      *events      // nil: none are written
+	ranks       Processes    // nil: this process trains alone
 }
+
+// follows tells whether another process writes what this one computes with it.
+func (s *settings) follows() bool { return s.ranks != nil && s.ranks.Rank() > 0 }
 
 type innerSettings struct {
 	steps int
@@ -65,7 +72,7 @@ type innerSettings struct {
 
 // newSession builds the engines and binds the weights.
 func newSession(s settings, result *Result, dir string, p Progress) (*session, error) {
-	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints, events: s.events,
+	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints, events: s.events, ranks: s.ranks, follows: s.follows(),
 		scores: func(epoch int) bool { return !s.lastOnly || epoch+1 == s.epochs }}
 	if err := s.checkMemory(p); err != nil {
 		return nil, err
@@ -75,18 +82,13 @@ func newSession(s settings, result *Result, dir string, p Progress) (*session, e
 		t.close()
 		return nil, err
 	}
-	var err error
-	if t.metrics, err = newMetrics(dir); err != nil {
-		t.close()
-		return nil, err
-	}
 	t.plan(s)
 	t.count(s)
-	if c := t.checkpoints; c != nil {
-		c.environment = here().with(t.run, s.spec.Device)
-		t.run.BeforeMove = c.unread
+	err := t.place(dir, s.spec.Device)
+	if err == nil {
+		err = t.resume()
 	}
-	if err := t.resume(); err != nil {
+	if err != nil {
 		t.close()
 		return nil, err
 	}
@@ -106,6 +108,21 @@ func newSession(s settings, result *Result, dir string, p Progress) (*session, e
 	return t, nil
 }
 
+// place takes note of what the bits of this training depend on here, and where its metrics go.
+func (t *session) place(dir string, device ort.Device) (err error) {
+	here := here().with(t.run, device)
+	if c := t.checkpoints; c != nil {
+		c.environment = here.and(together(t.ranks))
+		t.run.BeforeMove = c.unread
+	}
+	if t.follows {
+		t.events, t.metrics = nil, noMetrics()
+	} else if t.metrics, err = newMetrics(dir); err != nil {
+		return err
+	}
+	return here.alike(t.ranks)
+}
+
 // open makes the training engine, the scoring engine and the sets of weights.
 func (t *session) open(s settings) error {
 	engine, err := train.NewEngine(s.spec)
@@ -118,6 +135,9 @@ func (t *session) open(s settings) error {
 	}
 	t.closers = append(t.closers, t.scorer.Close)
 	t.run = &train.Run{Engine: engine, Tasks: s.tasks, AdamW: s.adamW, Skip: s.skip, Trained: s.spec.Trained()}
+	if s.ranks != nil {
+		t.run.Ranks = s.ranks
+	}
 	if err := t.openInner(s); err != nil {
 		return err
 	}
@@ -201,15 +221,13 @@ func (t *session) count(s settings) {
 // do runs the epochs that are left, scoring the held-out turns after those that are scored; a stop on request leaves a checkpoint, and so do numbers that
 // break: of the weights before that step. Before the first it makes sure that a candidate's place has no part in its score.
 func (t *session) do(ctx context.Context) error {
-	if first := t.run.Tasks[0].HeldOut; len(first) > 0 {
-		if err := t.scorer.CheckOrder(ctx, &first[0], t.run.Sets(0)...); err != nil {
-			return err
-		}
+	if err := t.run.CheckOrder(ctx, t.scorer); err != nil {
+		return err
 	}
 	t.run.AfterEpoch = func(epoch int) error { return t.endEpoch(ctx, epoch) }
 	err := t.run.Do(ctx)
 	switch {
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case train.Asked(ctx, err):
 		if failed := t.checkpoint(true); failed != nil {
 			return failed
 		}
@@ -224,12 +242,9 @@ func (t *session) endEpoch(ctx context.Context, epoch int) error {
 		t.loss, t.steps = 0, 0
 		return nil
 	}
-	scores := make([][]eval.TurnScore, len(t.run.Tasks))
-	for i, task := range t.run.Tasks {
-		var err error
-		if scores[i], err = t.scorer.Evaluate(ctx, task.HeldOut, t.run.Sets(i)...); err != nil {
-			return err
-		}
+	scores, err := t.run.HeldOut(ctx, t.scorer)
+	if err != nil {
+		return err
 	}
 	e := eval.Epoch{Epoch: epoch + 1, Loss: t.loss / math.Max(1, float64(t.steps)), HeldOut: meanOverTasks(scores)}
 	t.loss, t.steps = 0, 0

@@ -3,10 +3,12 @@ package pipeline
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"metalora/models/safetensors"
+	"metalora/pipeline/train"
 )
 
 // keptPrefix stands before the names of kept weights among a checkpoint's tensors: "kept/SET/NAME".
@@ -15,7 +17,7 @@ const keptPrefix = "kept/"
 // checkpoint begins to write one if it is due; asked for one now, it returns when that is durable.
 func (t *session) checkpoint(now bool) error {
 	c := t.checkpoints
-	if c == nil {
+	if c == nil || t.follows {
 		return nil
 	}
 	if err := c.settle(now); err != nil {
@@ -44,12 +46,37 @@ func (t *session) checkpoint(now bool) error {
 	return c.settle(true)
 }
 
-// resume takes up the newest checkpoint, if there is one.
+// newest reads the checkpoint to go on from: the newest that is whole, on all ranks the one that rank 0 finds.
+func (t *session) newest() (s *saved, err error) {
+	where := []float64{0, 0}
+	if !t.follows {
+		s, err = t.checkpoints.newest()
+		if s != nil {
+			where = []float64{float64(s.Run.Done), float64(s.Run.Ended)}
+		}
+	}
+	if err != nil || t.ranks == nil {
+		return s, err
+	}
+	all, err := t.ranks.Gather(where)
+	if err != nil || !t.follows || all[0][0] == 0 {
+		return s, err
+	}
+	same := &saved{Run: train.State{Done: int(all[0][0]), Ended: int(all[0][1])}}
+	dir := filepath.Join(t.checkpoints.dir, same.name())
+	if s, err = t.checkpoints.read(dir); err != nil {
+		return nil, fmt.Errorf("reading the checkpoint %s, which rank 0 goes on from: %w", dir, err)
+	}
+	return s, nil
+}
+
+// resume takes up a checkpoint, if there is one.
 func (t *session) resume() error {
+	t.result.Together = together(t.ranks)
 	if t.checkpoints == nil {
 		return nil
 	}
-	s, err := t.checkpoints.newest()
+	s, err := t.newest()
 	if s == nil || err != nil {
 		return err
 	}
@@ -71,6 +98,7 @@ func (t *session) resume() error {
 		return fmt.Errorf("writing metrics: %w", err)
 	}
 	t.loss, t.steps, *t.result = s.Loss, s.Steps, *s.Result
+	t.result.Together = together(t.ranks)
 	return nil
 }
 

@@ -159,9 +159,7 @@ func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Prog
 		return err
 	}
 	p.Start(u.Label)
-	debug.FreeOSMemory() // what the unit before left neither counts for this one nor stands in its way
-	ort.Trim()
-	resetPeak()
+	freshMemory()
 	err = ex.Run(ctx, u, dir, p)
 	p.End(err)
 	if err == nil {
@@ -181,6 +179,13 @@ func (e *Experiment) runLocked(ctx context.Context, ex Executor, u *Unit, p Prog
 	failure := Failure{Error: err.Error(), Code: fault.Code(err), Host: hostName(), Time: started.UTC().Format(time.RFC3339)}
 	written := writeJSON(filepath.Join(u.Work, failureFile), failure)
 	return fmt.Errorf("running %q: %w", u.Label, errors.Join(err, removed, noted, written))
+}
+
+// freshMemory lets go of what the unit before left: it neither counts for the next one nor stands in its way.
+func freshMemory() {
+	debug.FreeOSMemory()
+	ort.Trim()
+	resetPeak()
 }
 
 // clear removes what a process left of a finished unit that ended before it had cleared up itself. Who is at it is left alone.

@@ -24,6 +24,7 @@ type program struct {
 	out, err io.Writer
 
 	quiet, verbose bool
+	ranks          ranks
 }
 
 // Main runs the command line until it is done or a signal asks it to stop, and returns the exit code. The first signal
@@ -37,13 +38,19 @@ func Main(args []string, in io.Reader, out, err io.Writer) int {
 
 // Run is [Main] without signals.
 func Run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) int {
-	root := (&program{in: in, out: terminal.Writer(out), err: err}).root()
+	p := &program{in: in, out: terminal.Writer(out), err: err}
+	root := p.root()
 	root.SetArgs(args)
 	failure := root.ExecuteContext(ctx)
 	if failure != nil {
-		fmt.Fprintln(terminal.Writer(err), "metalora:", failure)
+		fmt.Fprintln(terminal.Writer(err), p.ranks.name(), failure)
 	}
-	return fault.Code(failure)
+	code, failure := p.ranks.leave(fault.Code(failure))
+	if failure != nil {
+		fmt.Fprintln(terminal.Writer(err), p.ranks.name(), failure)
+		code = max(code, fault.CodeFailed)
+	}
+	return code
 }
 
 // root is the command that all verbs hang on.
@@ -84,7 +91,10 @@ personas with LoRA, and say which predicts the next utterance better.`,
 	}
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress on standard error, only what went wrong")
 	root.PersistentFlags().BoolVarP(&p.verbose, "verbose", "v", false, "progress as a line for every step")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := alone(cmd); err != nil {
+			return err
+		}
 		if p.quiet && p.verbose {
 			return fault.Usage(errors.New("--quiet and --verbose contradict each other; leave one out"))
 		}

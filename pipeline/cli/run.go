@@ -25,11 +25,9 @@ is refused.`,
   metalora run configs/convai2.yaml --set seeds=[0] --only 'adapt sr*' --out runs/first`,
 		Args: takes(0, "CONFIG"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			e, err := x.open(args[0])
-			if err != nil {
-				return err
-			}
-			return p.execute(cmd.Context(), e, x.only)
+			return p.together(cmd.Context(), func() (*pipeline.Experiment, error) { return x.open(args[0]) }, func(e *pipeline.Experiment) error {
+				return p.execute(cmd.Context(), e, x.only)
+			})
 		},
 	}
 	x.flags(cmd)
@@ -44,7 +42,7 @@ func (p *program) execute(ctx context.Context, e *pipeline.Experiment, only []st
 	}
 	if len(pending) > 0 {
 		fmt.Fprintf(p.asides(), "%d of %d units to do in %s\n", len(pending), len(e.Units), e.Dir)
-		ex, err := pipeline.NewExecutor(e.Config)
+		ex, err := p.executor(e.Config)
 		if err != nil {
 			return err
 		}

@@ -41,11 +41,9 @@ request, others: try again.`,
 					return err
 				}
 			}
-			e, err := x.open(args[0])
-			if err != nil {
-				return err
-			}
-			return p.single(cmd, e, x.only, index)
+			return p.together(cmd.Context(), func() (*pipeline.Experiment, error) { return x.open(args[0]) }, func(e *pipeline.Experiment) error {
+				return p.single(cmd, e, x.only, index)
+			})
 		},
 	}
 	x.flags(cmd)
@@ -99,7 +97,7 @@ func (p *program) single(cmd *cobra.Command, e *pipeline.Experiment, only []stri
 		fmt.Fprintf(p.asides(), "nothing to do: unit %d (%s) is %s\n", index, u.Label, map[bool]string{true: "done", false: "not among --only"}[chosen[index]])
 		return nil
 	}
-	ex, err := pipeline.NewExecutor(e.Config)
+	ex, err := p.executor(e.Config)
 	if err != nil {
 		return err
 	}

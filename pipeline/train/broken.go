@@ -67,26 +67,43 @@ func (r *Run) gradients(ctx context.Context, e *Engine, b batch, params []*Param
 
 // accumulate adds a batch's gradients to what the accumulators hold: zeros, unless something broke. culprit says what of the sums is not finite, "" if all is.
 func (r *Run) accumulate(ctx context.Context, e *Engine, b batch, params []*Param) (loss, norm float64, culprit string, err error) {
-	task, stays, pairs := &r.Tasks[b.at.Task], b.stays(), 0
-	for _, n := range stays {
-		pairs += task.Train[b.turns[n]].Rows
-	}
-	for _, n := range stays {
-		stream := rng.New(r.Seed, append(slices.Clone(b.stream), n)...)
-		part, err := e.Accumulate(ctx, &task.Train[b.turns[n]], pairs, stream, r.Sets(b.at.Task)...)
-		if err != nil {
-			return 0, 0, "", err
-		}
-		loss += part
+	loss, err = r.together(ctx, r.mark(b.step, params), func() (float64, error) { return r.share(ctx, e, b) })
+	if err != nil {
+		return 0, 0, "", err
 	}
 	if notFinite(loss) {
 		return loss, 0, "the loss", nil
+	}
+	if err := r.sum(params); err != nil {
+		return 0, 0, "", err
 	}
 	norm, weight := gradientNorm(params)
 	if weight != "" {
 		culprit = "the gradient of " + weight
 	}
 	return loss, norm, culprit, nil
+}
+
+// share runs this process's turns of a batch and returns their part of its loss.
+func (r *Run) share(ctx context.Context, e *Engine, b batch) (loss float64, err error) {
+	stays, pairs := b.stays(), 0
+	turns := make([]*Turn, len(stays))
+	for i, n := range stays {
+		turns[i] = &r.Tasks[b.at.Task].Train[b.turns[n]]
+		pairs += turns[i].Rows
+	}
+	for i, mine := range r.mine(turns) {
+		if !mine {
+			continue
+		}
+		stream := rng.New(r.Seed, append(slices.Clone(b.stream), stays[i])...)
+		part, err := e.Accumulate(ctx, turns[i], pairs, stream, r.Sets(b.at.Task)...)
+		if err != nil {
+			return 0, err
+		}
+		loss += part
+	}
+	return loss, nil
 }
 
 // forget sets gradients back to zero, as AdamW does where nothing breaks.

@@ -12,14 +12,65 @@ import (
 func (e *Engine) Evaluate(ctx context.Context, turns []Turn, sets ...*Set) ([]eval.TurnScore, error) {
 	scores := make([]eval.TurnScore, len(turns))
 	for i := range turns {
-		turn := &turns[i]
-		s, err := e.Score(ctx, turn, sets...)
-		if err != nil {
-			return nil, fmt.Errorf("scoring turn %d of dialogue %d: %w", turn.Turn, turn.Dialogue, err)
+		var err error
+		if scores[i], err = e.evaluate(ctx, &turns[i], sets); err != nil {
+			return nil, err
 		}
-		scores[i] = eval.TurnScore{Dialogue: turn.Dialogue, Turn: turn.Turn, Gold: turn.Gold, Scores: s}
 	}
 	return scores, nil
+}
+
+func (e *Engine) evaluate(ctx context.Context, turn *Turn, sets []*Set) (eval.TurnScore, error) {
+	s, err := e.Score(ctx, turn, sets...)
+	if err != nil {
+		return eval.TurnScore{}, fmt.Errorf("scoring turn %d of dialogue %d: %w", turn.Turn, turn.Dialogue, err)
+	}
+	return turn.scored(s), nil
+}
+
+func (t *Turn) scored(scores []float32) eval.TurnScore {
+	return eval.TurnScore{Dialogue: t.Dialogue, Turn: t.Turn, Gold: t.Gold, Scores: scores}
+}
+
+// HeldOut scores every task's held-out turns with the weights that it sees, by task. The ranks share the turns.
+func (r *Run) HeldOut(ctx context.Context, scorer *Engine) ([][]eval.TurnScore, error) {
+	var turns []*Turn
+	var tasks []int
+	for t := range r.Tasks {
+		for i := range r.Tasks[t].HeldOut {
+			turns, tasks = append(turns, &r.Tasks[t].HeldOut[i]), append(tasks, t)
+		}
+	}
+	scores := make([]eval.TurnScore, len(turns))
+	_, err := r.together(ctx, 0, func() (_ float64, err error) {
+		for i, mine := range r.mine(turns) {
+			if !mine {
+				scores[i] = turns[i].scored(make([]float32, turns[i].Rows)) // zeros, to which the rank that scores it adds
+			} else if scores[i], err = scorer.evaluate(ctx, turns[i], r.Sets(tasks[i])); err != nil {
+				return 0, err
+			}
+		}
+		return 0, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	byTask, all := make([][]eval.TurnScore, len(r.Tasks)), make([][]float32, len(turns))
+	for i, s := range scores {
+		byTask[tasks[i]], all[i] = append(byTask[tasks[i]], s), s.Scores
+	}
+	return byTask, r.add(all)
+}
+
+// CheckOrder is [Engine.CheckOrder] for the first held-out turn, if there is one.
+func (r *Run) CheckOrder(ctx context.Context, scorer *Engine) error {
+	_, err := r.together(ctx, 0, func() (float64, error) {
+		if first := r.Tasks[0].HeldOut; len(first) > 0 {
+			return 0, scorer.CheckOrder(ctx, &first[0], r.Sets(0)...)
+		}
+		return 0, nil
+	})
+	return err
 }
 
 // orderSlack is how far scores of the same candidates in another order may lie apart: float32 sums in another order.

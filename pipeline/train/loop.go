@@ -28,6 +28,7 @@ type Run struct {
 	Seed     uint64 // of the dropout masks
 	Trained  []string
 	Inner    *InnerLoop // of a method with two loops; else nil
+	Ranks    Ranks      // nil: this process walks the run alone
 	Skip     bool       // a turn whose loss or gradient is not finite is left out of its batch and counted
 
 	Done  int // steps that lie behind; [Run.Do] goes on from there
