@@ -66,7 +66,11 @@ func newExecutor(c *Config) (*executor, error) {
 
 // Describe says what computes, for the provenance.
 func (e *executor) Describe() map[string]any {
-	return map[string]any{"device": e.config.Device, "onnxruntime": ort.Version()}
+	d := map[string]any{"device": e.config.Device, "onnxruntime": ort.Version()}
+	if e.crew != nil {
+		d["ranks"] = e.crew.ranks.Size()
+	}
+	return d
 }
 
 // retrains tells whether any method looks at the retraining tasks.

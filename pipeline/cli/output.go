@@ -47,6 +47,9 @@ func version() string {
 		if s.Key == "vcs.revision" && !strings.Contains(v, s.Value[:12]) {
 			v += " " + s.Value[:12]
 		}
+		if s.Key == "-tags" && s.Value != "" {
+			v += " with " + s.Value
+		}
 	}
 	return strings.TrimSpace(v + " " + info.GoVersion)
 }

@@ -61,19 +61,25 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"unsafe"
 )
 
 // World is the processes that were started together, and this one's place among them. It may be used by one goroutine at a time.
 type World struct {
 	rank, size int
+	started    bool // MPI was
 	room       []float32
 	layout     []C.int
 }
 
-// Start joins the processes that mpirun, or srun with PMIx, started; without either there is this one alone. A process may start
-// once.
+// Start joins the processes that mpirun, or srun with PMIx, started. Without a launcher there is this one alone, and MPI is left out:
+// what it does then hangs on the surroundings, a batch job's for one. A process may start once.
 func Start() (*World, error) {
+	if !launched() {
+		return &World{size: 1}, nil
+	}
 	var rank, size, threads C.int
 	if err := check("starting MPI", C.start(&rank, &size, &threads)); err != nil {
 		return nil, err
@@ -81,9 +87,14 @@ func Start() (*World, error) {
 	if threads == 0 {
 		return nil, errors.New("starting MPI: the library does not take calls from changing threads (MPI_THREAD_SERIALIZED)")
 	}
-	w := &World{rank: int(rank), size: int(size), layout: make([]C.int, 4*int(size))}
+	w := &World{rank: int(rank), size: int(size), started: true, layout: make([]C.int, 4*int(size))}
 	w.room = make([]float32, Chunk+int(size))
 	return w, nil
+}
+
+// launched tells whether a launcher says where to find the other processes.
+func launched() bool {
+	return slices.ContainsFunc([]string{"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"}, func(name string) bool { return os.Getenv(name) != "" })
 }
 
 // Rank is this process's place, from 0.
@@ -107,6 +118,9 @@ func (w *World) Sum(values []float32) error {
 
 // Gather returns every rank's values, by rank. All ranks have to ask for it, with as many values, at least one.
 func (w *World) Gather(values []float64) ([][]float64, error) {
+	if !w.started {
+		return [][]float64{slices.Clone(values)}, nil
+	}
 	n := len(values)
 	flat := make([]float64, n*w.size)
 	if err := check("gathering from ranks", C.gather((*C.double)(&values[0]), (*C.double)(&flat[0]), C.int(n))); err != nil {
@@ -120,10 +134,19 @@ func (w *World) Gather(values []float64) ([][]float64, error) {
 }
 
 // End waits until all ranks have come here and leaves MPI.
-func (w *World) End() error { return check("ending MPI", C.MPI_Finalize()) }
+func (w *World) End() error {
+	if !w.started {
+		return nil
+	}
+	return check("ending MPI", C.MPI_Finalize())
+}
 
 // Abort ends all ranks, this one too; mpirun returns the code.
-func (w *World) Abort(code int) { C.quit(C.int(code)) }
+func (w *World) Abort(code int) {
+	if w.started {
+		C.quit(C.int(code))
+	}
+}
 
 func check(what string, code C.int) error {
 	if code == C.MPI_SUCCESS {

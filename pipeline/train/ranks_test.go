@@ -7,81 +7,12 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"metalora/eval"
 	"metalora/pipeline/fault"
+	"metalora/pipeline/mpi/mpitest"
 )
-
-// crew is ranks that are goroutines of this process: they meet, and each reads what the others brought.
-type crew struct {
-	size   int
-	mutex  sync.Mutex
-	met    *sync.Cond
-	inside int
-	round  int
-	floats [][]float32
-	values [][]float64
-}
-
-func newCrew(size int) *crew {
-	c := &crew{size: size, floats: make([][]float32, size), values: make([][]float64, size)}
-	c.met = sync.NewCond(&c.mutex)
-	return c
-}
-
-// meet returns when all ranks are here.
-func (c *crew) meet() {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	round := c.round
-	if c.inside++; c.inside == c.size {
-		c.inside = 0
-		c.round++
-		c.met.Broadcast()
-	}
-	for c.round == round {
-		c.met.Wait()
-	}
-}
-
-type member struct {
-	*crew
-	rank int
-}
-
-func (m member) Rank() int { return m.rank }
-func (m member) Size() int { return m.size }
-
-func (m member) Sum(values []float32) error {
-	m.floats[m.rank] = slices.Clone(values)
-	m.meet()
-	defer m.meet()
-	for i := range values {
-		values[i] = m.floats[0][i]
-		for _, more := range m.floats[1:] {
-			values[i] += more[i]
-		}
-	}
-	return nil
-}
-
-func (m member) Gather(values []float64) ([][]float64, error) {
-	m.values[m.rank] = slices.Clone(values)
-	m.meet()
-	defer m.meet()
-	return slices.Clone(m.values), nil
-}
-
-// each runs f once a rank, at the same time.
-func (c *crew) each(f func(rank int, ranks Ranks)) {
-	var all sync.WaitGroup
-	for rank := range c.size {
-		all.Go(func() { f(rank, member{c, rank}) })
-	}
-	all.Wait()
-}
 
 // drawnRun is nanoRun with batches of three turns, some of them held out.
 func drawnRun(t *testing.T) (*Run, *Engine) {
@@ -129,7 +60,8 @@ func TestRanks(t *testing.T) {
 			for rank := range runs {
 				runs[rank], scorers[rank] = drawnRun(t)
 			}
-			newCrew(size).each(func(rank int, ranks Ranks) {
+			mpitest.Each(size, func(ranks mpitest.Rank) {
+				rank := ranks.Rank()
 				runs[rank].Ranks = ranks
 				came[rank] = walk(t, runs[rank], scorers[rank])
 			})
@@ -183,7 +115,8 @@ func TestRanksStopTogether(t *testing.T) {
 		runs[rank], _ = drawnRun(t)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	newCrew(size).each(func(rank int, ranks Ranks) {
+	mpitest.Each(size, func(ranks mpitest.Rank) {
+		rank := ranks.Rank()
 		mine := t.Context()
 		if rank == 1 {
 			mine = ctx
@@ -219,7 +152,8 @@ func TestRanksThatDriftApart(t *testing.T) {
 		runs[rank], _ = drawnRun(t)
 		runs[rank].Plan = NewPlan(TaskAfterTask, []int{3}, 3, 60, inOrder([]int{3}))
 	}
-	newCrew(size).each(func(rank int, ranks Ranks) {
+	mpitest.Each(size, func(ranks mpitest.Rank) {
+		rank := ranks.Rank()
 		runs[rank].Ranks = ranks
 		runs[rank].AfterStep = func(r Result) error {
 			if rank == 1 && r.Step == 0 {
@@ -248,7 +182,8 @@ func TestRanksAgreeOnNumbersThatBreak(t *testing.T) {
 				runs[rank].Skip = skip
 				poison(runs[rank])
 			}
-			newCrew(size).each(func(rank int, ranks Ranks) {
+			mpitest.Each(size, func(ranks mpitest.Rank) {
+				rank := ranks.Rank()
 				runs[rank].Ranks = ranks
 				came[rank] = walk(t, runs[rank], nil)
 			})
