@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"metalora/adapters"
@@ -29,6 +27,15 @@ func bearers(base models.Architecture) ([]adapters.Linear, error) {
 	return linears(base, graph), nil
 }
 
+// loadChild is loadAdapter for an adapter that was trained on the model.
+func loadChild(dir string, p *parentage) (*adapters.Adapter, []adapters.Site, error) {
+	a, sites, err := loadAdapter(dir, p.base.Architecture)
+	if err == nil {
+		err = p.check(dir, a.Base)
+	}
+	return a, sites, err
+}
+
 // placeAdapter is loadAdapter for a model whose linear layers are known: finding them takes longer than reading an adapter.
 func placeAdapter(dir string, base models.Architecture, places []adapters.Linear) (a *adapters.Adapter, sites []adapters.Site, err error) {
 	if err := intact(dir); err != nil {
@@ -49,14 +56,15 @@ func placeAdapter(dir string, base models.Architecture, places []adapters.Linear
 }
 
 // loadOwn reads an adapter for scoring with a base: with the whole head, its own or the base's. One that was trained on
-// another base is an error, even where all shapes fit: it would only look like an answer.
-func loadOwn(dir string, base *models.Folder, places []adapters.Linear) (adapters.Mixed, error) {
+// another base is an error.
+func loadOwn(dir string, p *parentage, places []adapters.Linear) (adapters.Mixed, error) {
+	base := p.base
 	a, sites, err := placeAdapter(dir, base.Architecture, places)
 	if err != nil {
 		return adapters.Mixed{}, err
 	}
-	if err := sameBase(dir, a.Base, base.Dir); err != nil {
-		return adapters.Mixed{}, fmt.Errorf("loading adapter %s: %w", dir, err)
+	if err := p.check(dir, a.Base); err != nil {
+		return adapters.Mixed{}, err
 	}
 	_, head := models.Split(base.Architecture, base.Tensors)
 	own := adapters.Mixed{Sites: sites, Tensors: merged(head, a.Tensors)}
@@ -64,27 +72,4 @@ func loadOwn(dir string, base *models.Folder, places []adapters.Linear) (adapter
 		return own, fmt.Errorf("loading adapter %s: it brings no classification head (classifier.*) and %s has none; save it with its head (modules_to_save)", dir, base.Dir)
 	}
 	return own, nil
-}
-
-// sameBase tells whether an adapter's base, as its file names it, is the model. A name that leads to no folder here, as that
-// of a hub, is believed; a folder has to hold the model's weights.
-func sameBase(dir, named, model string) error {
-	for _, path := range []string{filepath.Join(dir, named), named} {
-		info, err := os.Stat(path)
-		if named == "" || err != nil || !info.IsDir() {
-			continue
-		}
-		if here, err := os.Stat(model); err != nil || os.SameFile(info, here) || models.IsONNX(model) {
-			return err
-		}
-		theirs, err := modelSum(path)
-		if err != nil {
-			continue // a folder of that name, but no model
-		}
-		if ours, err := modelSum(model); err != nil || ours == theirs {
-			return err
-		}
-		return fmt.Errorf("it was trained on %s, whose weights are not those of %s; name that model, or tune a new adapter on this one", path, model)
-	}
-	return nil
 }

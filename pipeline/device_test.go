@@ -22,8 +22,11 @@ func TestDeviceMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, try := range map[string]func() error{
-		"run":      func() error { _, err := NewExecutor(c); return err },
-		"tune":     func() error { _, err := Tune(t.Context(), TuneOptions{Model: "none", Data: "none", Sets: []string{"device=cuda"}}, Quiet{}); return err },
+		"run": func() error { _, err := NewExecutor(c); return err },
+		"tune": func() error {
+			_, err := Tune(t.Context(), TuneOptions{Model: "none", Data: "none", Sets: []string{"device=cuda"}}, Quiet{})
+			return err
+		},
 		"logits":   func() error { _, err := OpenScorer("", "", 0, ort.CUDA); return err },
 		"predict":  func() error { _, err := OpenPredictor(PredictOptions{Device: ort.CUDA}); return err },
 		"evaluate": func() error { _, err := newEvaluation(EvaluateOptions{Device: ort.CUDA}); return err },

@@ -56,6 +56,9 @@ func Evaluate(ctx context.Context, o EvaluateOptions, p Progress) iter.Seq2[Eval
 				return
 			}
 		}
+		for _, note := range e.parents.notes {
+			p.Note(note)
+		}
 		p.Start(fmt.Sprintf("evaluate %d adapters on %d turns", len(e.pending), len(e.samples)))
 		err = e.run(ctx, p, yield)
 		p.End(err)
@@ -72,6 +75,7 @@ var errEnough = errors.New("no more results are wanted")
 type evaluation struct {
 	EvaluateOptions
 	base    *models.Folder
+	parents *parentage
 	places  []adapters.Linear // of the base that can bear adapters
 	reader  turnReader
 	samples []convai2.Sample
@@ -91,6 +95,7 @@ func newEvaluation(o EvaluateOptions) (*evaluation, error) {
 	if e.base, err = loadModel(o.Model); err != nil {
 		return nil, fault.Input(err)
 	}
+	e.parents = newParentage(e.base)
 	if e.reader, err = newTurnReader(o.Model, o.Tokenizer, o.Separator, e.base.Architecture.Limits()); err != nil {
 		return nil, err
 	}
@@ -130,7 +135,7 @@ func (e *evaluation) look() error {
 			return fault.Usage(fmt.Errorf("the adapter %s is named twice", dir))
 		}
 		seen[dir] = true
-		a, err := loadOwn(dir, e.base, e.places)
+		a, err := loadOwn(dir, e.parents, e.places)
 		if err != nil {
 			return fault.Input(err)
 		}
@@ -240,7 +245,7 @@ func (e *evaluation) group(ctx context.Context, group []Evaluation, p Progress) 
 	all := make([]adapters.Mixed, len(group))
 	for i, x := range group {
 		var err error
-		if all[i], err = loadOwn(x.Adapter, e.base, e.places); err != nil {
+		if all[i], err = loadOwn(x.Adapter, e.parents, e.places); err != nil {
 			return fault.Input(err)
 		}
 	}

@@ -33,6 +33,8 @@ type Exported struct {
 	Parameters int     `json:"parameters"`
 	Rows       int     `json:"rows"`       // that were run both ways
 	Difference float64 `json:"difference"` // the largest of a logit
+
+	Notes []string `json:"notes,omitempty"` // what a person should know of the adapter
 }
 
 // adapterSuffix is that of ONNX Runtime's adapter files.
@@ -51,9 +53,11 @@ func ExportONNX(ctx context.Context, o ExportOptions) (*Exported, error) {
 	}
 	e := &exporting{ExportOptions: o, base: base, tensors: base.Tensors}
 	if o.Adapter != "" {
-		if e.adapter, e.sites, err = loadAdapter(o.Adapter, base.Architecture); err != nil {
+		parents := newParentage(base)
+		if e.adapter, e.sites, err = loadChild(o.Adapter, parents); err != nil {
 			return nil, fault.Input(err)
 		}
+		e.notes = parents.notes
 	}
 	model, err := e.model()
 	if err != nil {
@@ -96,6 +100,7 @@ type exporting struct {
 	adapter *adapters.Adapter   // nil: none
 	sites   []adapters.Site     // where the adapter sits
 	tensors safetensors.Tensors // what the file computes with, adapter and head apart where they are fed
+	notes   []string            // what a person should know of the adapter
 	fed     safetensors.Tensors // the values of the .onnx_adapter file; nil: none
 }
 
@@ -176,7 +181,7 @@ func (e *exporting) write(ctx context.Context, model *onnx.Model, dir string) (*
 	if err := model.WriteFile(path); err != nil {
 		return nil, err
 	}
-	result := &Exported{File: e.Out, Opset: e.Opset}
+	result := &Exported{File: e.Out, Opset: e.Opset, Notes: e.notes}
 	for _, x := range e.tensors {
 		result.Parameters += len(x.Data)
 	}

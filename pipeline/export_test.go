@@ -161,12 +161,12 @@ func TestExportRefuses(t *testing.T) {
 
 func TestMergeAdapter(t *testing.T) {
 	adapter, out := nanoAdapter(t), filepath.Join(t.TempDir(), "merged")
-	difference, err := MergeAdapter(t.Context(), nano, adapter, out)
+	merged, err := MergeAdapter(t.Context(), nano, adapter, out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !(difference > 0 && difference < 1e-5) {
-		t.Errorf("difference %v", difference)
+	if d := merged.Difference; !(d > 0 && d < 1e-5) {
+		t.Errorf("difference %v", d)
 	}
 	if d, err := differ(rowLogits(t, nano, adapter), rowLogits(t, out, "")); err != nil || d > 1e-5 {
 		t.Errorf("logits differ by %v (%v)", d, err)

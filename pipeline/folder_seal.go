@@ -62,11 +62,14 @@ func (u *Unit) removeLeftovers() error {
 	return nil
 }
 
-// asSealed holds a finished unit's results against its manifest, where it has one: earlier programs wrote none.
+// errNotSealed says that a folder has no manifest: a unit that is being written has none yet, and earlier programs wrote none.
+var errNotSealed = errors.New("there is no " + manifestFile)
+
+// asSealed holds a finished unit's results against its manifest.
 func asSealed(dir string) error {
 	m, err := readManifest(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return errNotSealed
 	}
 	if err != nil {
 		return fmt.Errorf("%s beside it: %w", manifestFile, err)

@@ -13,6 +13,8 @@ import (
 
 // Scorer is a model ready to give logits.
 type Scorer struct {
+	Notes []string // what a person should know of the adapter
+
 	limits models.Limits
 	engine *train.Engine
 	set    *train.Set
@@ -29,13 +31,14 @@ func OpenScorer(modelDir, adapterDir string, threads int, device ort.Device) (*S
 		return nil, fault.Input(err)
 	}
 	spec := train.Spec{Architecture: base.Architecture, Threads: threads, Device: device}
+	parents := newParentage(base)
 	tensors, hasHead := base.Tensors, base.HasHead
 	if adapterDir != "" {
 		places, err := bearers(base.Architecture)
 		if err != nil {
 			return nil, fault.Input(err)
 		}
-		own, err := loadOwn(adapterDir, base, places)
+		own, err := loadOwn(adapterDir, parents, places)
 		if err != nil {
 			return nil, fault.Input(err)
 		}
@@ -46,7 +49,11 @@ func OpenScorer(modelDir, adapterDir string, threads int, device ort.Device) (*S
 	if !hasHead {
 		return nil, fault.Input(fmt.Errorf("loading %s: it has no classification head (classifier.*), and no adapter brings one", modelDir))
 	}
-	return newScorer(base.Architecture, spec, tensors)
+	s, err := newScorer(base.Architecture, spec, tensors)
+	if err == nil {
+		s.Notes = parents.notes
+	}
+	return s, err
 }
 
 // Logits runs one row of token ids, every id under mask 1. types are the ids' segments; nil: all 0.

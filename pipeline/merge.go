@@ -12,30 +12,38 @@ import (
 )
 
 // MergeAdapter writes a base with an adapter folded into its weights as a folder of its own, tokenizer included. Before, the
-// merged weights are compared with the adapter in place; the largest difference of a logit is returned.
-func MergeAdapter(ctx context.Context, model, adapter, out string) (difference float64, err error) {
+// merged weights are compared with the adapter in place.
+func MergeAdapter(ctx context.Context, model, adapter, out string) (m Merged, err error) {
 	if err := free(out); err != nil {
-		return 0, err
+		return m, err
 	}
 	base, err := loadModel(model)
 	if err != nil {
-		return 0, fault.Input(err)
+		return m, fault.Input(err)
 	}
-	a, sites, err := loadAdapter(adapter, base.Architecture)
+	parents := newParentage(base)
+	a, sites, err := loadChild(adapter, parents)
 	if err != nil {
-		return 0, fault.Input(err)
+		return m, fault.Input(err)
 	}
+	m.Notes = parents.notes
 	tensors, err := adapters.Merge(base.Tensors, a)
 	if err != nil {
-		return 0, fault.Input(fmt.Errorf("merging %s into %s: %w", adapter, model, err))
+		return m, fault.Input(fmt.Errorf("merging %s into %s: %w", adapter, model, err))
 	}
 	e := &exporting{base: base, adapter: a, sites: sites, tensors: tensors}
 	if models.HasHead(base.Architecture, tensors) { // else there are no logits to compare
-		if difference, err = e.compareMerged(ctx); err != nil {
-			return 0, fmt.Errorf("checking the merged weights: %w", err)
+		if m.Difference, err = e.compareMerged(ctx); err != nil {
+			return m, fmt.Errorf("checking the merged weights: %w", err)
 		}
 	}
-	return difference, base.Architecture.Save(out, tensors, base.Dir)
+	return m, base.Architecture.Save(out, tensors, base.Dir)
+}
+
+// Merged is what came of a merge.
+type Merged struct {
+	Difference float64  // the largest of a logit, between the adapter in place and the merged weights
+	Notes      []string // what a person should know of the adapter
 }
 
 // compareMerged is the largest difference of a logit between the merged weights and the adapter behind its layers.

@@ -53,6 +53,9 @@ func OpenPredictor(o PredictOptions) (*Predictor, error) {
 	return &Predictor{scorer, reader}, nil
 }
 
+// Notes are what a person should know of the adapter.
+func (p *Predictor) Notes() []string { return p.scorer.Notes }
+
 // Close ends the engine.
 func (p *Predictor) Close() { p.scorer.Close() }
 

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +24,7 @@ var whole = []string{"data.train=", "data.valid=", "model.path=", "model.init={h
 	"synthetic={personas: {retrain: 10, test: 10}, dialogues: 6, turns: 4}"}
 
 // generated is an experiment whose units are not trained but drawn, with the files of a run that a report reads.
-func generated(t *testing.T, done func(*Unit) bool, sets ...string) *Experiment {
+func generated(t testing.TB, done func(*Unit) bool, sets ...string) *Experiment {
 	t.Helper()
 	c, err := Load("../configs/convai2-all.yaml", append(whole, sets...))
 	if err != nil {
@@ -49,7 +51,7 @@ func generated(t *testing.T, done func(*Unit) bool, sets ...string) *Experiment 
 }
 
 // drawUnit writes what a report reads of a finished unit. Methods differ a little, so that the report has something to say.
-func drawUnit(t *testing.T, u *Unit, tasks []convai2.Task) {
+func drawUnit(t testing.TB, u *Unit, tasks []convai2.Task) {
 	t.Helper()
 	if err := os.MkdirAll(u.Dir, 0o777); err != nil {
 		t.Fatal(err)
@@ -77,13 +79,23 @@ func drawUnit(t *testing.T, u *Unit, tasks []convai2.Task) {
 		}
 	}
 	p := Provenance{Host: "here", Seconds: 2, PeakBytes: 300 << 20}
-	err := errors.Join(r.write(u.Dir), writeJSON(filepath.Join(u.Dir, ProvenanceFile), p))
+	m := manifest{Format: manifestFormat, Files: map[string]fileMark{}}
+	put := func(name string, data []byte, err error) { // as a run writes it, but that nothing has to outlive a crash
+		sum := sha256.Sum256(data)
+		m.Files[name] = fileMark{int64(len(data)), hex.EncodeToString(sum[:])}
+		if err := errors.Join(err, os.WriteFile(filepath.Join(u.Dir, name), data, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, x := range map[string]any{ResultsFile: r, ProvenanceFile: p, unitFile: unitRecord{u.ID, u.Kind, u.Label, u.Settings}} {
+		data, err := json.MarshalIndent(x, "", " ")
+		put(name, data, err)
+	}
 	if u.Kind == KindRetrain {
-		err = errors.Join(err, os.WriteFile(filepath.Join(u.Dir, MetricsFile), lines.Bytes(), 0o666))
+		put(MetricsFile, lines.Bytes(), nil)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	data, err := m.encode()
+	put(manifestFile, data, err)
 }
 
 func drawScores(s *rng.Stream, samples []convai2.Sample, skill float64) []eval.TurnScore {

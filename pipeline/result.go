@@ -67,7 +67,10 @@ func readResult(dir string) (*Result, error) {
 		return nil, fmt.Errorf("reading results: %w", err)
 	}
 	r := &Result{}
-	if err := json.Unmarshal(data, r); err != nil {
+	if err = confined.CheckJSON(data, maxRecordEntries); err == nil {
+		err = json.Unmarshal(data, r)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading results %s: %w", path, err)
 	}
 	return r, nil

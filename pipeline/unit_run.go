@@ -101,7 +101,7 @@ func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progre
 		return u.clear()
 	}
 	for i, dir := range u.NeedDirs {
-		if err := checkResults(filepath.Join(dir, ResultsFile)); err != nil {
+		if err := checkResults(dir); err != nil {
 			if _, there := os.Stat(dir); there == nil {
 				return err
 			}
@@ -243,7 +243,7 @@ func (u *Unit) lastGood() string {
 
 // finish adds what the folder says of itself and makes it the finished unit.
 func (e *Experiment) finish(ex Executor, u *Unit, dir string, started time.Time) error {
-	if err := checkResults(filepath.Join(dir, ResultsFile)); err != nil {
+	if err := checkResults(dir); err != nil {
 		return fmt.Errorf("checking what the unit wrote: %s", err)
 	}
 	record := unitRecord{ID: u.ID, Kind: u.Kind, Label: u.Label, Settings: u.Settings}

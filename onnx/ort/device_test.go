@@ -42,4 +42,3 @@ func TestLack(t *testing.T) {
 		t.Errorf("what is not understood became %v", err)
 	}
 }
-

@@ -40,6 +40,7 @@ under mask 1, pads too. A model without a classification head is refused.`,
 				return err
 			}
 			defer scorer.Close()
+			p.notes(scorer.Notes)
 			return eachLine(in, name, func(number int, line string) error {
 				ids, types, err := parseRow(line)
 				if err != nil {

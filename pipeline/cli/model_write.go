@@ -35,6 +35,7 @@ The files are run before they get their names, and must give the logits of metal
 			if err != nil {
 				return err
 			}
+			p.notes(e.Notes)
 			if asJSON {
 				return p.json(e)
 			}
@@ -62,18 +63,20 @@ func (p *program) modelMerge() *cobra.Command {
 		Use:   "merge DIR --adapter DIR -o DIR",
 		Short: "Fold an adapter into a base's weights, as a new model folder",
 		Long: `Merge adds scale·B·A to each adapted weight of a base, takes the adapter's head, and writes the result as a model folder
-with the base's tokenizer. The logits are compared with those of the adapter in its place first.`,
+with the base's tokenizer. The logits are compared with those of the adapter in its place first. An adapter that was trained on
+other weights is refused.`,
 		Example: `  metalora model merge models/roberta-base --adapter my_adapter -o merged`,
 		Args:    takes(0, "DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if adapter == "" || out == "" {
 				return fault.Usage(errors.New("merge needs --adapter DIR and -o DIR (see metalora model merge --help)"))
 			}
-			difference, err := pipeline.MergeAdapter(cmd.Context(), args[0], adapter, out)
+			merged, err := pipeline.MergeAdapter(cmd.Context(), args[0], adapter, out)
 			if err != nil {
 				return err
 			}
-			p.printf("%s: merged; largest difference of a logit from the adapter in place: %.2g\n", out, difference)
+			p.notes(merged.Notes)
+			p.printf("%s: merged; largest difference of a logit from the adapter in place: %.2g\n", out, merged.Difference)
 			return nil
 		},
 	}

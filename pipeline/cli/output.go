@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"metalora/pipeline"
+	"metalora/pipeline/terminal"
 )
 
 // json writes one JSON document on one line.
@@ -63,6 +64,13 @@ func (p *program) progress() pipeline.Progress {
 		return pipeline.NewStepLines(p.err)
 	}
 	return pipeline.NewProgress(p.err)
+}
+
+// notes shows what a person should know.
+func (p *program) notes(all []string) {
+	for _, text := range all {
+		fmt.Fprintln(p.asides(), "note: "+terminal.Plain(text))
+	}
 }
 
 // asides is where progress goes that is no [pipeline.Progress].

@@ -38,6 +38,7 @@ and so is an adapter that was trained on other weights.`,
 				return err
 			}
 			defer predictor.Close()
+			p.notes(predictor.Notes())
 			for x, err := range predictor.Predict(cmd.Context(), convai2.Dialogues(in, name)) {
 				if err == nil && asJSON {
 					err = p.json(x)
