@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"metalora/eval"
@@ -74,14 +73,8 @@ func (e *events) end() {
 
 // boardName is a unit's folder on a board: its label, as far as file systems take it, and the start of its hash.
 func (u *Unit) boardName() string {
-	plain := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
-			return r
-		}
-		return '_'
-	}, u.Label)
 	_, hash, _ := strings.Cut(u.ID, "-")
-	return plain + "." + hash[:min(6, len(hash))]
+	return board.FolderName(u.Label) + "." + hash[:min(6, len(hash))]
 }
 
 // hyperparameters are the unit's settings that a table can show: numbers, texts and short lists.
@@ -118,32 +111,24 @@ func (u *Unit) keepEvents() error {
 	return nil
 }
 
-// WriteBoard puts the report that was written on a board: its figures, and its tables as text.
-func (e *Experiment) WriteBoard(s *eval.Study) error {
-	dir := filepath.Join(e.Dir, eventsFolder, reportFolder)
-	if err := disk.RemoveAll(dir); err != nil {
-		return fmt.Errorf("writing events: %w", err)
+// runsFolder of an adapter holds event files for TensorBoard, where the hub and Python's trainers have them. They alone of an adapter
+// differ from one time to the next.
+const runsFolder = "runs"
+
+// copyEvents puts the event files of a work folder into an adapter that is being made.
+func copyEvents(work, adapter string) error {
+	files, err := filepath.Glob(filepath.Join(escapeGlob(work), eventsFolder, "events.out.tfevents.*"))
+	if err == nil && len(files) > 0 {
+		err = disk.Mkdir(filepath.Join(adapter, runsFolder))
 	}
-	w, err := board.Create(dir, 0)
-	if err != nil {
-		return err
-	}
-	var text strings.Builder
-	if err := s.Text(&text); err != nil {
-		return errors.Join(err, w.Close())
-	}
-	w.Text("report", 0, "```\n"+text.String()+"\n```")
-	figures, err := filepath.Glob(filepath.Join(escapeGlob(e.ReportDir()), "figures", "*.png"))
-	slices.Sort(figures)
-	for _, path := range figures {
-		data, failed := os.ReadFile(path)
-		if failed != nil {
-			err = errors.Join(err, failed)
-			continue
+	for _, file := range files {
+		data, failed := os.ReadFile(file)
+		if failed == nil && err == nil {
+			failed = disk.WriteFile(filepath.Join(adapter, runsFolder, filepath.Base(file)), data)
 		}
-		w.PNG("figures/"+strings.TrimSuffix(filepath.Base(path), ".png"), 0, data)
+		err = errors.Join(err, failed)
 	}
-	return errors.Join(err, w.Close())
+	return err
 }
 
 // escapeGlob makes a path match itself alone.
@@ -156,4 +141,17 @@ func escapeGlob(path string) string {
 		escaped = append(escaped, r)
 	}
 	return string(escaped)
+}
+
+// WriteBoard puts the report that was written on a board: its figures, and its tables as text.
+func (e *Experiment) WriteBoard(s *eval.Study) error {
+	dir := filepath.Join(e.Dir, eventsFolder, reportFolder)
+	if err := disk.RemoveAll(dir); err != nil {
+		return fmt.Errorf("writing events: %w", err)
+	}
+	var text strings.Builder
+	if err := s.Text(&text); err != nil {
+		return err
+	}
+	return board.Report(dir, text.String(), filepath.Join(e.ReportDir(), "figures"))
 }

@@ -57,6 +57,9 @@ func deterministic(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && entry.Name() == runsFolder {
+			return fs.SkipDir
+		}
 		if err != nil || entry.IsDir() || entry.Name() == ProvenanceFile || entry.Name() == manifestFile {
 			return err
 		}

@@ -54,7 +54,10 @@ func (t *tuning) alone(do func() (*TuneResult, error)) (*TuneResult, error) {
 
 // place makes what was trained the adapter, whole or not at all, and clears up.
 func (t *tuning) place(made string, r *TuneResult) error {
-	err := writeManifest(made, nil)
+	err := copyEvents(t.work(), made)
+	if err == nil {
+		err = writeManifest(made, nil)
+	}
 	if err == nil {
 		err = disk.SyncTree(made)
 	}

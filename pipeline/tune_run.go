@@ -57,7 +57,7 @@ func (t *tuning) identify() error {
 	}
 	t.unit = adaptUnit(t.config, in, Unit{Kind: KindAdapt, Method: "none", Seed: t.config.Seeds[0], Family: t.family, Task: t.Persona, Turns: AllTurns})
 	t.unit.Settings["model.path"], t.unit.Settings["model.tokenizer"] = in.Model, in.Tokenizer
-	t.unit.Work = t.work()
+	t.unit.Work, t.unit.Label = t.work(), fmt.Sprintf("tune %s on %s", t.family, filepath.Base(t.Data))
 	return t.unit.identify()
 }
 
@@ -70,7 +70,7 @@ func (t *tuning) keep(ctx context.Context, task train.Task, cut int) (*TuneResul
 	if err := disk.Mkdir(made); err != nil {
 		return nil, fmt.Errorf("tuning: %w", err)
 	}
-	t.checkpoints = newCheckpoints(t.config, &t.unit, t.progress)
+	t.checkpoints, t.events = newCheckpoints(t.config, &t.unit, t.progress), newEvents(&t.unit, t.progress)
 	r, err := t.run(ctx, task, cut, made)
 	if err != nil {
 		return nil, err

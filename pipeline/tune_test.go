@@ -113,6 +113,9 @@ func TestTuneTaken(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Dir(o.AdapterOut)); len(left) != 1 {
 		t.Errorf("beside the adapter lies %v", left)
 	}
+	if boards, _ := filepath.Glob(filepath.Join(o.AdapterOut, "runs", "events.out.tfevents.*")); len(boards) != 1 {
+		t.Errorf("%d event files, want one", len(boards))
+	}
 }
 
 // tuneOn runs a tuning into root/adapter, on a disk that fails there.

@@ -23,7 +23,7 @@ error of fine-tuning against d, T, N, N' and k after standard retraining and aft
 then checks the theorems: where both ways of retraining end, what the loss's minima are, and how the error shrinks with k d / n.
 
 Without CONFIG it is the published study (configs/linear.yaml), which takes minutes. Stop it at any time: the same command goes
-on with the parts that are not done.`,
+on with the parts that are not done. The folder also gets event files of every course for TensorBoard.`,
 		Example: `  metalora linear
   metalora linear configs/linear-small.yaml --out /tmp/linear
   metalora linear --set runs=20 --set noise=[0.1] --json`,
@@ -61,6 +61,9 @@ func (p *program) study(ctx context.Context, c *linear.Config, dir string, asJSO
 		return err
 	}
 	if err := report.Write(dir); err != nil {
+		return err
+	}
+	if err := linear.WriteBoard(c, results, report, dir); err != nil {
 		return err
 	}
 	if asJSON {

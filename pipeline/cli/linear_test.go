@@ -23,6 +23,9 @@ func TestLinear(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "index.html")); err != nil {
 		t.Error(err)
 	}
+	if boards, _ := filepath.Glob(filepath.Join(dir, "events", "*", "events.out.tfevents.*")); len(boards) != 1+5*2 {
+		t.Errorf("%d event files, want the report's and one for each of the value of 5 figures after each of 2 retrainings", len(boards))
+	}
 	code, document, progress := invoke(t, "", append(args, "--json")...)
 	var report struct {
 		Answer []string

@@ -16,7 +16,8 @@ func (p *program) tune() *cobra.Command {
 		Use:   "tune --model DIR --data FILE [--adapter-out DIR]",
 		Short: "Fit one LoRA adapter to your own dialogues",
 		Long: `Tune fits a LoRA adapter and a fresh head to a dialogue file and measures them on its last dialogues, which are held out
-(two, unless tasks.test.held_out says otherwise). The adapter is written as a PEFT folder that names its base. Stopped at any time, the same command goes on.
+(two, unless tasks.test.held_out says otherwise). The adapter is written as a PEFT folder that names its base, with event files for
+TensorBoard in runs/. Stopped at any time, the same command goes on.
 
 All dialogues of the file train one adapter. With --persona N only those of the N-th largest persona do: by the persona
 map where --personas names one, else dialogues with equal persona sentences are one persona's.`,
