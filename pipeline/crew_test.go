@@ -108,6 +108,22 @@ func recorded(t *testing.T, dir string) {
 	}
 }
 
+// TestCrewGoesOn: where a unit's numbers break they do on all ranks, which then compute the next unit.
+func TestCrewGoesOn(t *testing.T) {
+	broken := []string{"retrain.learning_rate=1e38"}
+	dir, always := t.TempDir(), [2]context.Context{t.Context(), t.Context()}
+	w := crewed(dir, [2][]string{broken, broken}, always, running("retrain sr seed*", "retrain none*"))
+	if w.codes != [2]int{fault.CodeNumbers, fault.CodeNumbers} {
+		t.Error(w)
+	}
+	if done, _ := filepath.Glob(filepath.Join(dir, unitsFolder, "retrain-*")); len(done) != 1 {
+		t.Errorf("%d units are done, want the one that trains nothing", len(done))
+	}
+	if failed, _ := filepath.Glob(filepath.Join(dir, workFolder, "*", failureFile)); len(failed) != 1 {
+		t.Errorf("%d failures are noted, want one", len(failed))
+	}
+}
+
 // TestCrewOfUnlikeRanks: a rank with other settings ends all before anything is trained.
 func TestCrewOfUnlikeRanks(t *testing.T) {
 	w := crewed(t.TempDir(), [2][]string{nil, {"retrain.epochs=3"}}, [2]context.Context{t.Context(), t.Context()}, running("retrain sr seed*"))

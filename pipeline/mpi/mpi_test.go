@@ -227,9 +227,11 @@ func (b *bench) disturb(n int, dir string, do func(pids []int, cmd *exec.Cmd)) (
 	})
 	do(b.pids(n), cmd)
 	_ = cmd.Wait()
-	if len(checkpoints(dir)) == 0 {
-		b.Error("no checkpoint is left")
+	left := checkpoints(dir)
+	if len(left) == 0 {
+		b.Fatal("no checkpoint is left")
 	}
+	b.alone(b.program, "verify", left[len(left)-1])
 	return cmd.ProcessState.ExitCode(), out.String()
 }
 
