@@ -77,9 +77,7 @@ func TestSkippedInReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Skipped = 3
-	if err := r.write(u.Dir); err != nil {
-		t.Fatal(err)
-	}
+	rewrite(t, u, r)
 	study, err := Report(e)
 	if err != nil {
 		t.Fatal(err)

@@ -98,6 +98,14 @@ func drawUnit(t testing.TB, u *Unit, tasks []convai2.Task) {
 	put(manifestFile, data, err)
 }
 
+// rewrite puts another result into a finished unit, as if it had come out that way.
+func rewrite(t *testing.T, u *Unit, r *Result) {
+	t.Helper()
+	if err := errors.Join(r.write(u.Dir), os.Remove(filepath.Join(u.Dir, manifestFile)), writeManifest(u.Dir, nil)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func drawScores(s *rng.Stream, samples []convai2.Sample, skill float64) []eval.TurnScore {
 	var turns []eval.TurnScore
 	for _, x := range samples {
@@ -173,9 +181,7 @@ func TestRateChoiceIsReported(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.RateFactor = 2 - float64(u.Seed)
-		if err := r.write(u.Dir); err != nil {
-			t.Fatal(err)
-		}
+		rewrite(t, u, r)
 	}
 	study, err := Report(e)
 	if err != nil {
