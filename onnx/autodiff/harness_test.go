@@ -24,6 +24,7 @@ type testCase struct {
 	sized  bool                                      // ONNX Runtime itself misjudges the graph where sizes are symbols
 	single bool                                      // ONNX Runtime has no double kernel for an operator in it
 	opset  int64                                     // 0: the default; of a drawn case: the one it was drawn for
+	along  bool                                      // each input's gradient is checked along one direction, not by every element
 }
 
 // input is one input of a test graph.
@@ -98,7 +99,11 @@ func (c testCase) check(t *testing.T, f form) {
 	for _, x := range in {
 		wastesNothing(t, m, Request{Of: out, Wrt: []string{x}, Seed: "seed"})
 	}
-	before, after := open(t, m), open(t, d)
+	threads := 2
+	if c.along {
+		threads = 1 // nothing to wait for
+	}
+	before, after := openOn(t, m, threads), openOn(t, d, threads)
 	feeds := c.feeds(f, in)
 	feeds = withSeed(feeds, c.outputShape(t, before, feeds), f.dtype)
 	shapes := map[string][]int{out: feeds["seed"].shape}
@@ -109,6 +114,10 @@ func (c testCase) check(t *testing.T, f form) {
 	got := after.run(t, feeds, shapes)
 	compare(t, "output", got[out], y.data, y.shape, onnx.Double) // to 1e-6: some kernels' bits depend on where a buffer lies
 	for i, name := range in {
+		if c.along {
+			compareAlong(t, before, feeds, name, out, got[gradients[i].Output])
+			continue
+		}
 		want := differences(t, before, feeds, name, out)
 		compare(t, fmt.Sprintf("gradient by input %d", i), got[gradients[i].Output], want, feeds[name].shape, f.dtype)
 	}
@@ -243,30 +252,62 @@ func elements(shape []int) int {
 	return n
 }
 
-// differences is the gradient of Σ seed*out by one input, by central differences of fourth order.
+// differences is the gradient of Σ seed*out by one input, by central differences.
 func differences(t *testing.T, s session, feeds map[string]array, in, out string) []float64 {
+	t.Helper()
+	gradient := make([]float64, len(feeds[in].data))
+	for i := range gradient {
+		direction := make([]float64, len(gradient))
+		direction[i] = 1
+		gradient[i] = difference(t, s, feeds, in, out, direction)
+	}
+	return gradient
+}
+
+// difference is the derivative of Σ seed*out by one input along a direction, by central differences of fourth order.
+func difference(t *testing.T, s session, feeds map[string]array, in, out string, direction []float64) float64 {
 	t.Helper()
 	h := 0.02
 	if feeds[in].dtype == onnx.Double {
 		h = 0.002
 	}
-	gradient := make([]float64, len(feeds[in].data))
-	for i := range gradient {
-		at := func(k float64) float64 {
-			x := feeds[in]
-			x.data = slices.Clone(x.data)
-			x.data[i] += k * h
-			moved := maps.Clone(feeds)
-			moved[in] = x
-			sum := 0.0
-			for j, y := range s.run(t, moved, map[string][]int{out: feeds["seed"].shape})[out].data {
-				sum += y * feeds["seed"].data[j]
-			}
-			return sum
+	at := func(k float64) float64 {
+		x := feeds[in]
+		x.data = slices.Clone(x.data)
+		for i, d := range direction {
+			x.data[i] += k * h * d
 		}
-		gradient[i] = (8*(at(1)-at(-1)) - (at(2) - at(-2))) / (12 * h)
+		moved := maps.Clone(feeds)
+		moved[in] = x
+		sum := 0.0
+		for j, y := range s.run(t, moved, map[string][]int{out: feeds["seed"].shape})[out].data {
+			sum += y * feeds["seed"].data[j]
+		}
+		return sum
 	}
-	return gradient
+	return (8*(at(1)-at(-1)) - (at(2) - at(-2))) / (12 * h)
+}
+
+// compareAlong asks that a gradient agrees with differences along one direction of length 1, with a part of every element: where one is
+// wrong, the sum is, at a thirtieth of the cost.
+func compareAlong(t *testing.T, s session, feeds map[string]array, in, out string, got array) {
+	t.Helper()
+	x := feeds[in]
+	if !slices.Equal(got.shape, x.shape) {
+		t.Fatalf("gradient by %s: shape %v, want %v", in, got.shape, x.shape)
+	}
+	r := rand.New(rand.NewPCG(11, uint64(len(x.data))))
+	direction, sum, square := make([]float64, len(x.data)), 0.0, 0.0
+	for i := range direction {
+		direction[i] = (0.5 + r.Float64()) * float64(1-2*r.IntN(2))
+		square += direction[i] * direction[i]
+	}
+	for i := range direction {
+		direction[i] /= math.Sqrt(square)
+		sum += got.data[i] * direction[i]
+	}
+	want := difference(t, s, feeds, in, out, direction)
+	compare(t, "gradient along a direction of "+in, array{dims(), []float64{sum}, x.dtype}, []float64{want}, dims(), x.dtype)
 }
 
 // compare asks for agreement to 1e-3 of the largest element in float and 1e-6 in double.
