@@ -73,8 +73,8 @@ func parseProduct(s string) number {
 	product := constant(1)
 	for factor := range strings.SplitSeq(s, "*") {
 		factor = strings.TrimSpace(factor)
-		if factor == "" {
-			return nil
+		if factor == "" || strings.HasPrefix(factor, "- ") || strings.HasSuffix(factor, " -") {
+			return nil // beside another term its hyphen would read as a minus
 		}
 		if i, err := strconv.ParseInt(factor, 10, 64); err == nil {
 			product = product.times(constant(i))

@@ -37,6 +37,7 @@ var numberCases = []struct {
 	{"hyphen is part of a name", symbolic("seq-len"), "seq-len"},
 	{"brackets are opaque", symbolic("floor(a*b)"), "floor(a*b)"},
 	{"broken sums are names", symbolic("a++b"), "a++b"},
+	{"minus at an end is no minus", symbolic("b - 1 - a -"), "b - 1 - a -"},
 	{"sizes are no symbols", symbolic("12"), ""},
 	{"no name", symbolic(""), ""},
 }
