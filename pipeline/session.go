@@ -31,7 +31,6 @@ type session struct {
 	checkpoints *checkpoints          // nil: none are written
 	events      *events               // nil: none are written
 	ranks       Processes             // nil: this process trains alone
-	follows     bool                  // another process writes what this one computes with it
 	// onEpoch sees each epoch's held-out scores by task, after they are in the result.
 	onEpoch func(epoch eval.Epoch, scores [][]eval.TurnScore) error
 }
@@ -61,9 +60,6 @@ type settings struct {
 	ranks       Processes    // nil: this process trains alone
 }
 
-// follows tells whether another process writes what this one computes with it.
-func (s *settings) follows() bool { return s.ranks != nil && s.ranks.Rank() > 0 }
-
 type innerSettings struct {
 	steps int
 	rate  float64
@@ -72,7 +68,7 @@ type innerSettings struct {
 
 // newSession builds the engines and binds the weights.
 func newSession(s settings, result *Result, dir string, p Progress) (*session, error) {
-	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints, events: s.events, ranks: s.ranks, follows: s.follows(),
+	t := &session{shared: s.shared, own: s.own, result: result, checkpoints: s.checkpoints, events: s.events, ranks: s.ranks,
 		scores: func(epoch int) bool { return !s.lastOnly || epoch+1 == s.epochs }}
 	if err := s.checkMemory(p); err != nil {
 		return nil, err
@@ -108,6 +104,9 @@ func newSession(s settings, result *Result, dir string, p Progress) (*session, e
 	return t, nil
 }
 
+// follows tells whether another process writes what this one computes with it.
+func (t *session) follows() bool { return t.ranks != nil && t.ranks.Rank() > 0 }
+
 // place takes note of what the bits of this training depend on here, and where its metrics go.
 func (t *session) place(dir string, device ort.Device) (err error) {
 	here := here().with(t.run, device)
@@ -115,7 +114,7 @@ func (t *session) place(dir string, device ort.Device) (err error) {
 		c.environment = here.and(together(t.ranks))
 		t.run.BeforeMove = c.unread
 	}
-	if t.follows {
+	if t.follows() {
 		t.events, t.metrics = nil, noMetrics()
 	} else if t.metrics, err = newMetrics(dir); err != nil {
 		return err

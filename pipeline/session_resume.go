@@ -17,7 +17,7 @@ const keptPrefix = "kept/"
 // checkpoint begins to write one if it is due; asked for one now, it returns when that is durable.
 func (t *session) checkpoint(now bool) error {
 	c := t.checkpoints
-	if c == nil || t.follows {
+	if c == nil || t.follows() {
 		return nil
 	}
 	if err := c.settle(now); err != nil {
@@ -49,7 +49,7 @@ func (t *session) checkpoint(now bool) error {
 // newest reads the checkpoint to go on from: the newest that is whole, on all ranks the one that rank 0 finds.
 func (t *session) newest() (s *saved, err error) {
 	where := []float64{0, 0}
-	if !t.follows {
+	if !t.follows() {
 		s, err = t.checkpoints.newest()
 		if s != nil {
 			where = []float64{float64(s.Run.Done), float64(s.Run.Ended)}
@@ -59,7 +59,7 @@ func (t *session) newest() (s *saved, err error) {
 		return s, err
 	}
 	all, err := t.ranks.Gather(where)
-	if err != nil || !t.follows || all[0][0] == 0 {
+	if err != nil || !t.follows() || all[0][0] == 0 {
 		return s, err
 	}
 	same := &saved{Run: train.State{Done: int(all[0][0]), Ended: int(all[0][1])}}
