@@ -40,6 +40,13 @@ func TestDemo(t *testing.T) {
 	if boards, _ := filepath.Glob(filepath.Join(dir, "events", "*", "events.out.tfevents.*")); len(boards) != 4+16+1 {
 		t.Errorf("%d event files, want one for each unit and the report's", len(boards))
 	}
+	const nothing = "all units are done: nothing to submit\n"
+	for _, c := range []struct{ flag, out, aside string }{{"--dry-run", "", nothing}, {"--json", "[]\n", ""}, {"--again", nothing, ""}} {
+		code, out, aside := invoke(t, "", "submit", "slurm", demo, "--out", dir, c.flag)
+		if code != 0 || out != c.out || !strings.Contains(aside, c.aside) {
+			t.Errorf("submit %s where all is done: exit code %d, %q, %q", c.flag, code, out, aside)
+		}
+	}
 	again := succeed(t, "demo", "--out", dir)
 	if again != out {
 		t.Errorf("a second run of what is done says something else:\n%s\nfirst:\n%s", again, out)

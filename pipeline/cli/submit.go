@@ -50,6 +50,9 @@ present working directory, with a copy of the configuration that is kept in the 
 			if err != nil {
 				return err
 			}
+			if len(pending) == 0 {
+				return p.nothingToSubmit(dry, asJSON)
+			}
 			arrays := batch.Arrays(batch.Groups(pending))
 			if s.Program, err = os.Executable(); err != nil {
 				return fmt.Errorf("finding this program's path: %w", err)
@@ -64,9 +67,9 @@ present working directory, with a copy of the configuration that is kept in the 
 				return fmt.Errorf("submitting: %w", err)
 			}
 			if asJSON {
-				return p.json(append([]batch.Array{}, arrays...))
+				return p.json(arrays)
 			}
-			return p.submitted(arrays, len(pending))
+			return p.submitted(arrays)
 		},
 	}
 	x.flags(cmd)
@@ -81,11 +84,21 @@ present working directory, with a copy of the configuration that is kept in the 
 	return cmd
 }
 
-func (p *program) submitted(arrays []batch.Array, units int) error {
-	if units == 0 {
-		p.printf("all units are done: nothing to submit\n")
-		return nil
+// nothingToSubmit says so: beside the output where scripts, manifests or JSON would stand.
+func (p *program) nothingToSubmit(dry, asJSON bool) error {
+	const nothing = "all units are done: nothing to submit"
+	switch {
+	case dry:
+		p.notes([]string{nothing})
+	case asJSON:
+		return p.json([]batch.Array{})
+	default:
+		p.printf(nothing + "\n")
 	}
+	return nil
+}
+
+func (p *program) submitted(arrays []batch.Array) error {
 	rows := [][]string{{"JOB", "KIND", "UNITS"}}
 	for _, a := range arrays {
 		rows = append(rows, []string{a.Job, string(a.Kind), batch.Ranges(a.Units)})

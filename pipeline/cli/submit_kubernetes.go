@@ -34,6 +34,9 @@ metalora talks to no cluster: hand what is printed to kubectl. A comment at its 
 			if err != nil {
 				return err
 			}
+			if len(pending) == 0 {
+				return p.nothingToSubmit(true, false)
+			}
 			return k.Print(p.out, e, batch.Groups(pending))
 		},
 	}
