@@ -32,7 +32,7 @@ func launch(t *testing.T, n int, program string, args ...string) (string, int) {
 func mpirun(t *testing.T, n int, program string, args ...string) *exec.Cmd {
 	t.Helper()
 	if _, err := exec.LookPath("mpirun"); err != nil {
-		t.Fatalf("%v (Debian: apt-get install libopenmpi-dev openmpi-bin)", err)
+		t.Fatalf("%v (Debian: apt-get install libopenmpi-dev openmpi-bin pkg-config)", err)
 	}
 	cmd := exec.Command("mpirun", append([]string{"-n", fmt.Sprint(n), "--oversubscribe", "--bind-to", "none", program}, args...)...)
 	cmd.Env = append(os.Environ(), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
