@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
-	"time"
 
 	"metalora/models/safetensors"
-	"metalora/pipeline/machine"
-	"metalora/pipeline/rng"
 	"metalora/pipeline/train"
 )
 
@@ -21,9 +18,8 @@ type Piece struct {
 	Detail string  `json:"detail"`
 }
 
-// Pieces measures the optimiser, the tokenizer on the texts of data, runs that mix ten adapters, and how cost grows with the
-// number of turns; most is the largest number of turns.
-func Pieces(ctx context.Context, data string, threads, most int) ([]Piece, error) {
+// Pieces measures the optimiser, the tokenizer on the texts of data, and runs that mix ten adapters.
+func Pieces(ctx context.Context, data string, threads int) ([]Piece, error) {
 	optimiser, err := adamWPiece(125_000_000)
 	if err != nil {
 		return nil, fmt.Errorf("measuring the optimiser: %w", err)
@@ -36,11 +32,7 @@ func Pieces(ctx context.Context, data string, threads, most int) ([]Piece, error
 	if err != nil {
 		return nil, fmt.Errorf("measuring mixed adapters: %w", err)
 	}
-	growth, err := growthPieces(ctx, data, threads, most)
-	if err != nil {
-		return nil, fmt.Errorf("measuring growth: %w", err)
-	}
-	return append([]Piece{optimiser, tokenizer, mix}, growth...), nil
+	return []Piece{optimiser, tokenizer, mix}, nil
 }
 
 // adamWPiece compares a step of the optimiser over n weights, the check of the gradients' norm included, with moving the bytes
@@ -91,38 +83,6 @@ func tokenizerPiece(data string) (Piece, error) {
 	}
 	rate := float64(tokens) / quantile(seconds, 0.5)
 	return Piece{"tokenizer, one thread, the validation file's texts", rate, "tokens/s", fmt.Sprintf("%d tokens; the first time %.0f", tokens, float64(tokens)/first)}, nil
-}
-
-// growthPieces scores 10, 100, … up to most turns of random lengths with a small model: time for each token and memory.
-func growthPieces(ctx context.Context, data string, threads, most int) ([]Piece, error) {
-	turns, err := peerTurns(data, 40)
-	if err != nil {
-		return nil, err
-	}
-	cases, err := Cases("demo", 1, 1, threads, 1)
-	if err != nil {
-		return nil, err
-	}
-	l, err := cases[0].load()
-	if err != nil {
-		return nil, err
-	}
-	defer l.close()
-	var pieces []Piece
-	order := rng.New(1, "growth")
-	for n := 10; n <= most; n *= 10 {
-		tokens, start := 0, time.Now()
-		for range n {
-			turn := &turns[order.IntN(len(turns))]
-			if _, err := l.engine.Score(ctx, turn, l.set); err != nil {
-				return nil, err
-			}
-			tokens += turn.Tokens
-		}
-		pieces = append(pieces, Piece{fmt.Sprintf("scoring %d turns of random lengths, demo size", n), float64(tokens) / time.Since(start).Seconds(),
-			"tokens/s", fmt.Sprintf("peak %d MiB so far", int(machine.Peak()>>20))})
-	}
-	return pieces, nil
 }
 
 // WritePieces prints pieces as a Markdown table.

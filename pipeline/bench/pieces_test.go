@@ -6,23 +6,33 @@ import (
 	"testing"
 )
 
-// TestPieces: the optimiser costs something beside the stream, mixed adapters beside a single one, and the growth has one line
-// for each power of ten.
+// TestPieces: the optimiser costs something beside the stream, and mixed adapters beside a single one.
 func TestPieces(t *testing.T) {
 	optimiser, err := adamWPiece(1_000_000)
 	if err != nil || optimiser.Value <= 0 {
 		t.Errorf("%+v (%v)", optimiser, err)
-	}
-	growth, err := growthPieces(t.Context(), dialogues(t), 2, 10)
-	if err != nil || len(growth) != 1 || growth[0].Value <= 0 {
-		t.Errorf("%+v (%v)", growth, err)
 	}
 	mix, err := mixPiece(t.Context(), "demo", 3, 2, 8, 2)
 	if err != nil || mix.Value <= 0 {
 		t.Errorf("%+v (%v)", mix, err)
 	}
 	var text bytes.Buffer
-	if err := WritePieces(&text, append(growth, optimiser, mix)); err != nil || strings.Count(text.String(), "\n") != 5 {
+	if err := WritePieces(&text, []Piece{optimiser, mix}); err != nil || strings.Count(text.String(), "\n") != 4 {
+		t.Errorf("printed %q (%v)", &text, err)
+	}
+}
+
+// TestGrowth: there is one line for each power of ten, and turns have as many tokens at any number of them.
+func TestGrowth(t *testing.T) {
+	all, err := MeasureGrowth(t.Context(), dialogues(t), 2, 100)
+	if err != nil || len(all) != 2 || all[1].Turns != 100 || all[0].Tokens < 10*100 || all[1].Tokens < 5*all[0].Tokens || all[1].Tokens > 20*all[0].Tokens {
+		t.Fatalf("%+v (%v)", all, err)
+	}
+	if all[0].Training <= all[0].Scoring || all[1].Scoring <= 0 {
+		t.Errorf("training costs no more than scoring: %+v", all)
+	}
+	var text bytes.Buffer
+	if err := WriteGrowth(&text, all); err != nil || strings.Count(text.String(), "\n") != 4 {
 		t.Errorf("printed %q (%v)", &text, err)
 	}
 }

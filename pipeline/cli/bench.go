@@ -62,7 +62,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 			return bench.WriteTable(p.out, readings)
 		},
 	}
-	cmd.AddCommand(p.benchPeer(), p.benchExport(), p.benchCounts(), p.benchProfile(), p.benchPieces(), p.benchGrad())
+	cmd.AddCommand(p.benchPeer(), p.benchExport(), p.benchCounts(), p.benchProfile(), p.benchPieces(), p.benchGrad(), p.benchStart(), p.benchGrowth())
 	f := cmd.Flags()
 	f.StringSliceVar(&sizes, "size", []string{"minilm", "base"}, "shapes to measure: demo, minilm, base")
 	f.IntVar(&rows, "rows", 20, "pairs of a turn")

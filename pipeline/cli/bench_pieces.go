@@ -13,13 +13,13 @@ import (
 
 func (p *program) benchPieces() *cobra.Command {
 	var data, save string
-	var threads, turns int
+	var threads int
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "pieces",
-		Short: "Measure what is no step: the optimiser, the tokenizer, growth with the number of turns",
-		Long: `Pieces measures AdamW over 125 million weights against streaming its bytes, the tokenizer on one thread, and what scoring 10, 100, … turns
-of random lengths takes for each token and in memory.`,
+		Short: "Measure what is no step: the optimiser, the tokenizer, runs that mix adapters",
+		Long: `Pieces measures AdamW over 125 million weights against streaming its bytes, the tokenizer on one thread, and scoring a batch that mixes ten
+adapters against the same batch with one.`,
 		Example: `  metalora bench pieces --data shared/data`,
 		Args:    takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -29,7 +29,7 @@ of random lengths takes for each token and in memory.`,
 			if data == "" {
 				return fault.Usage(errors.New("pieces needs --data, the folder of convai2/ and roberta-tokenizer/"))
 			}
-			pieces, err := bench.Pieces(cmd.Context(), data, threads, turns)
+			pieces, err := bench.Pieces(cmd.Context(), data, threads)
 			if err != nil {
 				return fault.Input(err)
 			}
@@ -46,7 +46,6 @@ of random lengths takes for each token and in memory.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&data, "data", "", "`FOLDER` that holds convai2/ and roberta-tokenizer/")
-	f.IntVar(&turns, "turns", 10_000, "most turns to score")
 	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")
 	f.StringVar(&save, "save", "", "write the readings and their environment to `FILE`, as JSON")
 	f.BoolVar(&asJSON, "json", false, "print the readings as JSON")
