@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"metalora/models/safetensors"
 	"metalora/pipeline/confined"
@@ -82,18 +85,30 @@ func (w *weights) open(folder *confined.Folder, name string) error {
 	return nil
 }
 
-// fill reads the data of tensors, which have the names that rename gives those of the files.
+// fill reads the data of tensors, which have the names that rename gives those of the files, on all cores.
 func (w *weights) fill(tensors safetensors.Tensors, rename func(string) string) error {
+	var names []string
 	for _, name := range w.shapes.Names() {
-		full := rename(name)
-		if _, used := tensors[full]; !used {
-			continue
+		if _, used := tensors[rename(name)]; used {
+			names = append(names, name)
 		}
-		t, err := w.of[name].Tensor(name)
-		if err != nil {
-			return err
+	}
+	read, failed := make([]safetensors.Tensor, len(names)), make([]error, len(names))
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(names)) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+				read[i], failed[i] = w.of[names[i]].Tensor(names[i])
+			}
+		})
+	}
+	group.Wait()
+	for i, name := range names {
+		if failed[i] != nil {
+			return failed[i] // the first by name, however the cores shared them
 		}
-		tensors[full] = t
+		tensors[rename(name)] = read[i]
 	}
 	return nil
 }

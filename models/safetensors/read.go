@@ -94,31 +94,66 @@ func (f *File) Close() error { return f.file.Close() }
 
 // Float32 reads a tensor of floats: F32 as it is, F16 and BF16 widened exactly, F64 rounded to nearest.
 func (f *File) Float32(name string) ([]float32, error) {
-	return read(f, name, map[string]func([]byte) float32{
-		"F32":  func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) },
-		"F64":  func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) },
-		"BF16": func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) },
-		"F16":  func(b []byte) float32 { return Half(binary.LittleEndian.Uint16(b)) },
+	return read(f, name, map[string]decoder[float32]{
+		"F32": func(to []float32, b []byte) {
+			for i := range to {
+				to[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+			}
+		},
+		"F64": func(to []float32, b []byte) {
+			for i := range to {
+				to[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:])))
+			}
+		},
+		"BF16": func(to []float32, b []byte) {
+			for i := range to {
+				to[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b[2*i:])) << 16)
+			}
+		},
+		"F16": func(to []float32, b []byte) {
+			for i := range to {
+				to[i] = Half(binary.LittleEndian.Uint16(b[2*i:]))
+			}
+		},
 	})
 }
 
 // Float64 reads a tensor of F64, or of F32 widened.
 func (f *File) Float64(name string) ([]float64, error) {
-	return read(f, name, map[string]func([]byte) float64{
-		"F64": func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) },
-		"F32": func(b []byte) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) },
+	return read(f, name, map[string]decoder[float64]{
+		"F64": func(to []float64, b []byte) {
+			for i := range to {
+				to[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
+			}
+		},
+		"F32": func(to []float64, b []byte) {
+			for i := range to {
+				to[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:])))
+			}
+		},
 	})
 }
 
 // Int64 reads a tensor of I64.
 func (f *File) Int64(name string) ([]int64, error) {
-	return read(f, name, map[string]func([]byte) int64{
-		"I64": func(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) },
+	return read(f, name, map[string]decoder[int64]{
+		"I64": func(to []int64, b []byte) {
+			for i := range to {
+				to[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
+			}
+		},
 	})
 }
 
+// decoder fills to with as many elements of the file, which b holds.
+type decoder[T any] func(to []T, b []byte)
+
+// pieceBytes are read and decoded at a time, a multiple of every width: few enough to stay in a core's cache, and to leave
+// little garbage behind hundreds of tensors.
+const pieceBytes = 1 << 16
+
 // read decodes a tensor with the decoder of its type, a piece of the file at a time.
-func read[T any](f *File, name string, decoders map[string]func([]byte) T) ([]T, error) {
+func read[T any](f *File, name string, decoders map[string]decoder[T]) ([]T, error) {
 	i, ok := f.byName[name]
 	if !ok {
 		return nil, fmt.Errorf("reading %s: no tensor %q", f.path, name)
@@ -129,17 +164,16 @@ func read[T any](f *File, name string, decoders map[string]func([]byte) T) ([]T,
 		return nil, fmt.Errorf("reading %s: tensor %q: dtype %s, want one of %v", f.path, name, info.DType, slices.Sorted(maps.Keys(decoders)))
 	}
 	width := int(bitsOf[info.DType] / 8)
-	out := make([]T, 0, info.Bytes/int64(width))
+	out := make([]T, info.Bytes/int64(width))
 	data := io.NewSectionReader(f.file, info.Offset, info.Bytes)
-	piece := make([]byte, min(info.Bytes, 1<<20)) // a multiple of every width
-	for len(out) < cap(out) {
-		piece = piece[:min(len(piece), (cap(out)-len(out))*width)]
-		if _, err := io.ReadFull(data, piece); err != nil {
+	piece := make([]byte, min(info.Bytes, pieceBytes))
+	for left := out; len(left) > 0; {
+		n := min(len(left), len(piece)/width)
+		if _, err := io.ReadFull(data, piece[:n*width]); err != nil {
 			return nil, fmt.Errorf("reading %s: tensor %q: %w", f.path, name, err)
 		}
-		for b := piece; len(b) > 0; b = b[width:] {
-			out = append(out, decode(b))
-		}
+		decode(left[:n], piece)
+		left = left[n:]
 	}
 	return out, nil
 }

@@ -43,7 +43,7 @@ type Peer struct {
 	texts   corpus
 	load    *load
 	weights int
-	product *matMul
+	product *matMul // nil until it is asked for, so that it has no part in what a start takes
 }
 
 // peerModes are what each mode trains.
@@ -72,10 +72,6 @@ func OpenPeer(o PeerOptions) (*Peer, error) {
 	}
 	for _, t := range tensors {
 		p.weights += len(t.Data)
-	}
-	if p.product, err = newMatMul(1500, 768, 3072, o.Threads); err != nil {
-		p.load.close()
-		return nil, err
 	}
 	return p, nil
 }
@@ -184,7 +180,7 @@ func (p *Peer) answer(ctx context.Context, words []string) (map[string]any, erro
 		seconds, tokens, err := p.texts.encode()
 		return map[string]any{"s": seconds, "tokens": tokens}, err
 	case len(words) == 1 && words[0] == "gemm":
-		rate, err := p.product.rate()
+		rate, err := p.matMul()
 		return map[string]any{"gflops": rate}, err
 	case len(words) == 1 && words[0] == "peak":
 		return map[string]any{"rss_mb": int(machine.Peak() >> 20)}, nil
@@ -219,8 +215,21 @@ func (p *Peer) run(ctx context.Context, t *train.Turn) (float64, error) {
 	return loss, nil
 }
 
+// matMul is the rate of the engine's own product.
+func (p *Peer) matMul() (float64, error) {
+	if p.product == nil {
+		var err error
+		if p.product, err = newMatMul(1500, 768, 3072, p.options.Threads); err != nil {
+			return 0, err
+		}
+	}
+	return p.product.rate()
+}
+
 // Close ends the engine.
 func (p *Peer) Close() {
 	p.load.close()
-	p.product.close()
+	if p.product != nil {
+		p.product.close()
+	}
 }
