@@ -30,8 +30,9 @@ func (a Axis) fit(axis *plot.Axis, values []float64) {
 	if !math.IsNaN(a.Max) {
 		high = a.Max
 	}
-	if !(high > low) {
-		low, high = low-0.5, low+0.5
+	if !(high-low > 1e-12*math.Abs(low)) { // equal, or so near that marks between would be
+		room := math.Max(0.5, 1e-9*math.Abs(low))
+		low, high = low-room, low+room
 	}
 	step := niceStep(high - low)
 	if a.Whole {
@@ -118,6 +119,9 @@ func powerOfTen(factor float64, power int) string {
 	return strconv.FormatFloat(factor, 'f', 0, 64) + "e" + strconv.Itoa(power)
 }
 
+// farthest is the largest value that is drawn: no axis reaches further, and spans of such values are numbers.
+const farthest = 1e100
+
 // bounds of the finite values; 0 and 1 of none.
 func bounds(values []float64) (low, high float64) {
 	known := finite(values)
@@ -134,7 +138,7 @@ func bounds(values []float64) (low, high float64) {
 func finite(values []float64) []float64 {
 	var known []float64
 	for _, v := range values {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+		if math.Abs(v) <= farthest { // which no NaN is
 			known = append(known, v)
 		}
 	}
@@ -152,6 +156,9 @@ func niceStep(span float64) float64 {
 	return power
 }
 
+// maxMarks ends an axis of which a caller set the ends far apart; one that is fitted has ten.
+const maxMarks = 1000
+
 // steps marks every multiple of a step.
 type steps float64
 
@@ -159,9 +166,18 @@ type steps float64
 func (s steps) Ticks(low, high float64) []plot.Tick {
 	step := float64(s)
 	digits := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
+	format := byte('f')
+	if math.Max(math.Abs(low), math.Abs(high)) >= 1e15 {
+		format, digits = 'g', 4
+	}
 	var ticks []plot.Tick
-	for i := math.Ceil(low/step - 1e-9); i*step <= high+1e-9*step; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step+0, 'f', digits, 64)})
+	first := math.Ceil(low/step - 1e-9)
+	for i := range maxMarks {
+		at := (first + float64(i)) * step
+		if !(at <= high+1e-9*step) {
+			break
+		}
+		ticks = append(ticks, plot.Tick{Value: at, Label: strconv.FormatFloat(at+0, format, digits, 64)})
 	}
 	return ticks
 }
