@@ -166,6 +166,16 @@ func ReadIn(folder, name string, most int64) ([]byte, error) {
 	return f.Read(name, most)
 }
 
+// NoLink is the error that the last name of one of the paths is a link. What is not there is none.
+func NoLink(paths ...string) error {
+	for _, path := range paths {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%s is a link, which is not followed", path)
+		}
+	}
+	return nil
+}
+
 // HasIn tells whether a folder has a file; see [Folder.Has].
 func HasIn(folder, name string) bool {
 	f, err := OpenFolder(folder)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -45,8 +46,48 @@ type walk struct {
 	data []byte
 	at   int
 	left int // entries
-	open []map[uint64]bool
+	open []keys
 	seed maphash.Seed
+}
+
+// keys are the hashes of an object's keys. Most objects have few: a list of them is searched faster than a map is made, and the next object
+// at the same depth takes it over.
+type keys struct {
+	few  []uint64
+	many map[uint64]bool
+}
+
+// fewKeys is how many are searched one by one.
+const fewKeys = 24
+
+// add takes a key in and tells whether it is new.
+func (k *keys) add(hash uint64) bool {
+	if k.many != nil {
+		known := k.many[hash]
+		k.many[hash] = true
+		return !known
+	}
+	if slices.Contains(k.few, hash) {
+		return false
+	}
+	if k.few = append(k.few, hash); len(k.few) > fewKeys {
+		k.many = map[uint64]bool{}
+		for _, hash := range k.few {
+			k.many[hash] = true
+		}
+	}
+	return true
+}
+
+// push opens an object or a list.
+func (w *walk) push() {
+	n := len(w.open)
+	if n == cap(w.open) {
+		w.open = append(w.open, keys{})
+		return
+	}
+	w.open = w.open[:n+1]
+	w.open[n] = keys{few: w.open[n].few[:0]}
 }
 
 // step takes in one character, or one string.
@@ -56,7 +97,7 @@ func (w *walk) step() error {
 		return w.text()
 	case '{', '[':
 		w.left--
-		if w.open = append(w.open, nil); len(w.open) > maxNesting {
+		if w.push(); len(w.open) > maxNesting {
 			return fmt.Errorf("nested deeper than %d", maxNesting)
 		}
 	case '}', ']':
@@ -97,15 +138,9 @@ func (w *walk) key(quoted []byte) error {
 		}
 		text = []byte(plain)
 	}
-	top := len(w.open) - 1
-	if w.open[top] == nil {
-		w.open[top] = map[uint64]bool{}
-	}
-	hash := maphash.Bytes(w.seed, text)
-	if w.open[top][hash] {
+	if !w.open[len(w.open)-1].add(maphash.Bytes(w.seed, text)) {
 		return fmt.Errorf("key %.100q comes twice", text)
 	}
-	w.open[top][hash] = true
 	return nil
 }
 
