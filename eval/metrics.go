@@ -95,6 +95,20 @@ func CheckScores(scores []TurnScore) error {
 	return nil
 }
 
+// Check finds metrics that cannot be: shares outside of 0 and 1, or fewer than no turns. Means round, so there is a little room.
+func (m Metrics) Check() error {
+	const room = 1e-9
+	for _, x := range []struct {
+		name        string
+		value, most float64
+	}{{"accuracy", m.Accuracy, 1}, {"hits5", m.Hits5, 1}, {"mrr", m.MRR, 1}, {"chance", m.Chance, 1}, {"correct", m.Correct, float64(m.Turns)}} {
+		if !(x.value >= -room && x.value <= x.most+room) || m.Turns < 0 {
+			return fmt.Errorf("%s %v of %d turns", x.name, x.value, m.Turns)
+		}
+	}
+	return nil
+}
+
 // pool is the metrics of several disjoint sets of turns together.
 func pool(parts []Metrics) Metrics {
 	var m Metrics

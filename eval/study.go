@@ -96,7 +96,7 @@ func (s *Study) Check() error {
 	}
 	seen := map[turn]string{}
 	for _, r := range s.Records {
-		if err := r.check(); err != nil {
+		if err := r.Check(); err != nil {
 			return fmt.Errorf("checking unit %s: %w", r.Unit, err)
 		}
 		for _, t := range r.Turns {
@@ -130,7 +130,8 @@ func (s *Study) checkBaseline() error {
 	return fmt.Errorf("checking study: baseline %q has no records", s.Baseline)
 }
 
-func (r Record) check() error {
+// Check says what makes a record unfit for a report: no metrics, metrics or scores that cannot be, or metrics that the turns do not bear out.
+func (r Record) Check() error {
 	if len(r.Epochs) == 0 && len(r.Turns) == 0 {
 		return fmt.Errorf("neither epochs nor scored turns")
 	}
@@ -138,8 +139,8 @@ func (r Record) check() error {
 		return err
 	}
 	for _, e := range r.Epochs {
-		if m := e.HeldOut; !(m.Accuracy >= 0 && m.Accuracy <= 1) || m.Turns < 0 {
-			return fmt.Errorf("epoch %d: accuracy %v of %d turns", e.Epoch, m.Accuracy, m.Turns)
+		if err := e.HeldOut.Check(); err != nil {
+			return fmt.Errorf("epoch %d: %w", e.Epoch, err)
 		}
 	}
 	if len(r.Epochs) > 0 && len(r.Turns) > 0 {

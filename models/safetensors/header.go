@@ -16,7 +16,7 @@ import (
 // What a header may ask to be kept. The reference implementation allows 100 MB, which hold a million tensors and take six times
 // as much memory decoded; the largest files in use have a header of some 100 kB.
 const (
-	maxHeader  = 8 << 20
+	MaxHeader  = 8 << 20
 	maxTensors = 50_000
 	maxRank    = 64 // more than any tensor library allows
 )

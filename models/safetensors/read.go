@@ -65,8 +65,8 @@ func (f *File) readHeader() error {
 		return err
 	}
 	n, rest := binary.LittleEndian.Uint64(length[:]), stat.Size()-8
-	if n > maxHeader || n > uint64(rest) {
-		return fmt.Errorf("header of %d bytes, the file has %d and at most %d are read", n, rest, maxHeader)
+	if n > MaxHeader || n > uint64(rest) {
+		return fmt.Errorf("header of %d bytes, the file has %d and at most %d are read", n, rest, MaxHeader)
 	}
 	raw := make([]byte, n)
 	if _, err := f.file.ReadAt(raw, 8); err != nil {
