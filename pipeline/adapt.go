@@ -67,6 +67,9 @@ func (e *executor) chooseBase(u *Unit) (best int, factor float64, err error) {
 	accuracy := -1.0
 	for i, dir := range u.NeedDirs {
 		r, err := readResult(dir)
+		if err == nil && r.Unit != u.Needs[i] {
+			err = fmt.Errorf("reading results %s: its unit is %.100q, want %q", filepath.Join(dir, ResultsFile), r.Unit, u.Needs[i])
+		}
 		if err != nil {
 			return 0, 0, fault.Input(err)
 		}

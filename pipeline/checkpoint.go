@@ -1,7 +1,7 @@
 package pipeline
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +36,7 @@ type checkpoints struct {
 	unit        string
 	settings    Checkpoint
 	environment environment // what the unit's bits depend on here; known once the engine has started
+	expected    *expected   // what a checkpoint of this training can be; known then too
 	note        func(text string)
 	elsewhere   func(differences string) error // told when a unit goes on in another environment
 	next        time.Time                      // when the next one is due
@@ -128,6 +129,9 @@ func (c *checkpoints) newest() (*saved, error) {
 	}
 	for _, name := range names {
 		dir := filepath.Join(c.dir, name)
+		if err := c.expected.sizes(dir); err != nil {
+			return nil, lie(fmt.Errorf("reading the checkpoint %s: %w", dir, err))
+		}
 		if err := wrong(dir); err != nil {
 			c.note("a damaged checkpoint is passed over: " + err.Error())
 			if err := errors.Join(disk.RemoveAll(dir+damagedSuffix), disk.Rename(dir, dir+damagedSuffix)); err != nil {
@@ -144,35 +148,98 @@ func (c *checkpoints) newest() (*saved, error) {
 	return nil, nil
 }
 
-func (c *checkpoints) read(dir string) (*saved, error) {
+// readState reads how far a checkpoint is.
+func readState(dir string) (*saved, error) {
+	s := &saved{}
 	data, err := confined.ReadIn(dir, stateFile, maxRecord)
+	if err == nil {
+		err = decode(data, s)
+	}
+	if err == nil && s.Result == nil {
+		err = errors.New("it has no result")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", stateFile, err)
+	}
+	return s, nil
+}
+
+// lie marks an error as the fault of a checkpoint, where it is not the disk's, which may come round.
+func lie(err error) error {
+	if _, disk := errors.AsType[*fs.PathError](err); disk {
+		return err
+	}
+	return fault.Input(err)
+}
+
+// read reads a checkpoint that is as its manifest says. What it says must fit the training: who wrote it can have written the manifest too.
+func (c *checkpoints) read(dir string) (*saved, error) {
+	s, err := readState(dir)
+	if err != nil {
+		return nil, lie(err)
+	}
+	if s.Unit != c.unit {
+		return nil, fault.Usage(fmt.Errorf("%s: it is of %q, which has other settings or other data than %q (set them as they were, or remove the checkpoint)", stateFile, s.Unit, c.unit))
+	}
+	if err := c.expected.progress(s); err != nil {
+		return nil, lie(fmt.Errorf("%s: %w", stateFile, err))
+	}
+	if s.name() != filepath.Base(dir) {
+		return nil, lie(fmt.Errorf("%s: it belongs to %s", stateFile, s.name()))
+	}
+	if s.metrics, err = readLines(dir, s); err != nil {
+		return nil, lie(fmt.Errorf("%s:%w", MetricsFile, err))
+	}
+	if s.tensors, err = c.readTensors(dir, s); err != nil {
+		return nil, lie(fmt.Errorf("%s: %w", tensorsFile, err))
+	}
+	return s, nil
+}
+
+// readLines reads a checkpoint's metrics: a line for each step that lies behind, and one for each epoch that was scored.
+func readLines(dir string, s *saved) ([]byte, error) {
+	folder, err := confined.OpenFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &saved{}
-	if err := json.Unmarshal(data, s); err != nil {
-		return nil, fmt.Errorf("%s: %w", stateFile, err)
-	}
-	if s.Unit != c.unit || s.Result == nil {
-		return nil, fault.Usage(fmt.Errorf("%s: it is of %q, which has other settings or other data than %q (set them as they were, or remove the checkpoint)", stateFile, s.Unit, c.unit))
-	}
-	if s.metrics, err = confined.ReadIn(dir, MetricsFile, maxMetrics); err != nil {
-		return nil, err
-	}
-	file, err := safetensors.Open(filepath.Join(dir, tensorsFile))
+	defer folder.Close()
+	file, err := folder.Open(MetricsFile)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	s.tensors = safetensors.Tensors{}
+	var all bytes.Buffer
+	err = readMetrics(file, s.Run.Done, len(s.Result.Epochs), func(line []byte, _ *measured) error {
+		all.Write(line)
+		return all.WriteByte('\n')
+	})
+	return all.Bytes(), err
+}
+
+// readTensors reads a checkpoint's weights and moments, once their names and sizes are those of the training.
+func (c *checkpoints) readTensors(dir string, s *saved) (safetensors.Tensors, error) {
+	folder, err := confined.OpenFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	file, err := safetensors.OpenIn(folder, tensorsFile)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if err := c.expected.tensors(file.Infos(), s); err != nil {
+		return nil, err
+	}
+	all := safetensors.Tensors{}
 	for _, info := range file.Infos() { // also what is not finite: AdamW's moments may overflow where weights do not
 		values, err := file.Float32(info.Name)
 		if err != nil {
 			return nil, err
 		}
-		s.tensors[info.Name] = safetensors.Tensor{Shape: info.Shape, Data: values}
+		all[info.Name] = safetensors.Tensor{Shape: info.Shape, Data: values}
 	}
-	return s, nil
+	return all, nil
 }
 
 // sameEnvironment refuses to go on where the same bits cannot be promised, unless that is allowed; then it is noted for

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"bytes"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,7 +107,11 @@ func TestCheckpointThatComesOutWrong(t *testing.T) {
 	c := &checkpoints{dir: filepath.Join(root, checkpointsFolder), settings: Checkpoint{Keep: 2}, note: func(string) {}}
 	save := func(steps int) error {
 		tensors := safetensors.Tensors{"w": {Shape: []int{3}, Data: []float32{1, 2, float32(steps)}}}
-		if err := c.begin(&saved{Run: train.State{Done: steps}, Result: &Result{}, tensors: tensors}); err != nil {
+		var lines bytes.Buffer
+		for step := range steps {
+			fmt.Fprintf(&lines, "{\"step\":%d}\n", step)
+		}
+		if err := c.begin(&saved{Run: train.State{Done: steps}, Result: &Result{}, tensors: tensors, metrics: lines.Bytes()}); err != nil {
 			return err
 		}
 		return c.settle(true)

@@ -100,7 +100,7 @@ func (there environment) differences(here environment) string {
 	maps.Copy(keys, here)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if was, is := there.value(key), here.value(key); was != is {
-			list = append(list, fmt.Sprintf("%s was %q and is %q", key, was, is))
+			list = append(list, fmt.Sprintf("%.100s was %.200q and is %.200q", key, was, is))
 		}
 	}
 	return strings.Join(list, ", ")

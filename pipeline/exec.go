@@ -2,12 +2,15 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 
 	"metalora/convai2"
 	"metalora/models"
 	"metalora/onnx/ort"
+	"metalora/pipeline/confined"
 	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 	"metalora/tokenize"
@@ -109,7 +112,7 @@ func (e *executor) base(dir string) (*models.Folder, error) {
 	if b := e.bases[dir]; b != nil {
 		return b, nil
 	}
-	if err := asWritten(dir); err != nil {
+	if err := errors.Join(confined.NoLink(filepath.Dir(dir), dir), asWritten(dir)); err != nil {
 		return nil, fault.Input(fmt.Errorf("loading the retrained base: %w", err))
 	}
 	b, err := models.Load(dir)

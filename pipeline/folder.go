@@ -30,11 +30,13 @@ const (
 	lockFile       = "lock"            // in the work folder: held while the unit runs
 )
 
-// Bounds of what is read of a run's folder, which may be a stranger's. Results of a thousand turns have some 500 KB.
+// Bounds of what is read of a run's folder, which may be a stranger's. Results of a thousand turns among 20 candidates have some 500 KB and
+// 25,000 entries, so there is room for 100,000 turns, as many as ConvAI2's training file has nearly; of one persona the largest have hundreds.
 const (
-	maxRecord        = 64 << 20
+	maxRecord        = 48 << 20
 	maxRecordEntries = 4_000_000
 	maxNote          = 4 << 20
+	maxNoteEntries   = 40_000
 )
 
 // Experiment is a configuration and the folder that keeps its units.
@@ -68,7 +70,23 @@ func Open(c *Config, dir string) (*Experiment, error) {
 			u.NeedDirs = append(u.NeedDirs, filepath.Join(dir, unitsFolder, id))
 		}
 	}
+	if err := e.withoutLinks(); err != nil {
+		return nil, err
+	}
 	return e, e.conflict()
+}
+
+// withoutLinks refuses a run's folder, which somebody else may have made, with a link in place of a folder that is read or written there.
+// What lies in the units' own folders is looked at where it is used.
+func (e *Experiment) withoutLinks() error {
+	var paths []string
+	for _, name := range []string{unitsFolder, workFolder, reportFolder, filepath.Join(reportFolder, "figures"), eventsFolder, filepath.Join(eventsFolder, reportFolder)} {
+		paths = append(paths, filepath.Join(e.Dir, name))
+	}
+	if err := confined.NoLink(paths...); err != nil {
+		return fault.Input(fmt.Errorf("opening the run's folder: %w (put what it stands for in its place, or choose another folder with --out)", err))
+	}
+	return nil
 }
 
 // ReportDir is where the report goes.
@@ -115,8 +133,14 @@ const (
 
 // State reads the folder. A finished unit whose results cannot be read is an error that names the file.
 func (e *Experiment) State(u *Unit) (State, error) {
-	if _, err := os.Stat(u.Dir); err == nil {
+	if _, err := os.Lstat(u.Dir); err == nil {
 		return Done, checkResults(u.Dir)
+	}
+	if _, err := os.Lstat(u.Work); err != nil {
+		return Todo, nil
+	}
+	if err := u.withoutLinks(); err != nil {
+		return "", err
 	}
 	if held(filepath.Join(u.Work, lockFile)) {
 		return Running, nil
@@ -142,7 +166,10 @@ func (e *Experiment) States() ([]State, error) {
 // checkResults tells whether a unit's results are there and whole. What is sealed was read before it was: its sum says that it
 // still is as it was, and reading 50 KB of each of thousands of units anew would take most of a status.
 func checkResults(dir string) error {
-	err := asSealed(dir)
+	err := confined.NoLink(dir)
+	if err == nil {
+		err = asSealed(dir)
+	}
 	if errors.Is(err, errNotSealed) {
 		var data []byte
 		if data, err = confined.ReadIn(dir, ResultsFile, maxRecord); err == nil {
@@ -173,7 +200,7 @@ func (e *Experiment) Failure(u *Unit) *Failure {
 		return nil
 	}
 	f := &Failure{}
-	if json.Unmarshal(data, f) != nil {
+	if confined.CheckJSON(data, maxNoteEntries) != nil || json.Unmarshal(data, f) != nil {
 		f.Error = "the note of the failure cannot be read"
 	}
 	return f
@@ -199,7 +226,7 @@ func (e *Experiment) finished() ([]string, error) {
 	}
 	var ids []string
 	for _, entry := range entries {
-		if entry.IsDir() {
+		if entry.IsDir() { // and no link
 			ids = append(ids, entry.Name())
 		}
 	}

@@ -40,7 +40,7 @@ func (e *Experiment) conflict() error {
 		data, err := confined.ReadIn(filepath.Dir(path), unitFile, maxNote)
 		var old unitRecord
 		if err == nil {
-			err = confined.CheckJSON(data, maxNote/100)
+			err = confined.CheckJSON(data, maxNoteEntries)
 		}
 		if err == nil {
 			err = json.Unmarshal(data, &old)
@@ -49,12 +49,15 @@ func (e *Experiment) conflict() error {
 			return fault.Input(fmt.Errorf("reading %s: %w (a unit of no experiment that is known here: move it away)", path, err))
 		}
 		if changes := e.changes(&old); len(changes) > 0 {
-			return fault.Usage(fmt.Errorf("%s holds another experiment: its finished unit %q (%s) was made with other settings:\n  %s\n(choose another folder with --out, or set the old values)",
+			return fault.Usage(fmt.Errorf("%s holds another experiment: its finished unit %.200q (%s) was made with other settings:\n  %s\n(choose another folder with --out, or set the old values)",
 				e.Dir, old.Label, id, strings.Join(changes, "\n  ")))
 		}
 	}
 	return nil
 }
+
+// mostChanges are shown: no experiment has more settings, but a stranger's unit may.
+const mostChanges = 100
 
 // changes lists what an old unit's shared settings differ in from those of the planned unit most like it.
 func (e *Experiment) changes(old *unitRecord) []string {
@@ -76,7 +79,10 @@ func (e *Experiment) changes(old *unitRecord) []string {
 		}
 		before, after := show(old.Settings[key]), show(now)
 		if before != after {
-			changes = append(changes, fmt.Sprintf("%s: %s there, %s now", key, before, after))
+			changes = append(changes, fmt.Sprintf("%.100s: %.500s there, %.500s now", key, before, after))
+		}
+		if len(changes) == mostChanges {
+			return append(changes, "…")
 		}
 	}
 	return changes

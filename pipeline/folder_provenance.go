@@ -102,14 +102,28 @@ func (u *Unit) attempts() (begun int, seconds float64, elsewhere []string) {
 	return begun, seconds, elsewhere
 }
 
-// Provenance reads a finished unit's; the zero value where there is none.
+// Provenance reads a finished unit's; the zero value where there is none that can be.
 func (e *Experiment) Provenance(u *Unit) Provenance {
-	var p Provenance
-	data, err := confined.ReadIn(u.Dir, ProvenanceFile, maxNote)
-	if err != nil || json.Unmarshal(data, &p) != nil {
+	p, err := readProvenance(u.Dir)
+	if err != nil {
 		return Provenance{}
 	}
 	return p
+}
+
+// readProvenance reads where and when a unit was computed. Numbers that cannot be are an error: they would be summed up.
+func readProvenance(dir string) (p Provenance, err error) {
+	data, err := confined.ReadIn(dir, ProvenanceFile, maxNote)
+	if err == nil {
+		err = confined.CheckJSON(data, maxNoteEntries)
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	if err == nil && !(p.Seconds >= 0 && p.Seconds < mostCount && p.PeakBytes >= 0 && p.PeakBytes < mostCount && p.CPUs >= 0 && p.Interruptions >= 0) {
+		err = fmt.Errorf("%g seconds, %d bytes, %d CPUs, %d interruptions", p.Seconds, p.PeakBytes, p.CPUs, p.Interruptions)
+	}
+	return p, err
 }
 
 // Seconds is how long a finished unit took, over all attempts that ended in order; 0 where that is not known.
@@ -127,7 +141,7 @@ func (e *Experiment) Environment() []string {
 		for _, key := range slices.Sorted(maps.Keys(p.Engine)) {
 			place += fmt.Sprintf(", %s %v", key, p.Engine[key])
 		}
-		count[place]++
+		count[fmt.Sprintf("%.500s", place)]++ // a stranger may have named it
 		if len(p.Elsewhere) > 0 {
 			mixed++
 		}

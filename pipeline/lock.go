@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"metalora/pipeline/confined"
+	"metalora/pipeline/fault"
 	"metalora/pipeline/filelock"
 )
 
@@ -28,6 +30,9 @@ func (e lockedError) Error() string {
 // patience covers the moment for which a glance at the lock ([held]) holds it.
 const patience = 100 * time.Millisecond
 
+// maxHolder is how much of a lock is read of who holds it.
+const maxHolder = 256
+
 // acquire takes the lock, or fails with a [lockedError].
 func acquire(path string) (*lock, error) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(patience / 10) {
@@ -35,19 +40,23 @@ func acquire(path string) (*lock, error) {
 		if err != nil {
 			return nil, fmt.Errorf("locking the unit: %w", err)
 		}
+		if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+			return nil, errors.Join(fault.Input(fmt.Errorf("locking the unit: %s is no regular file (remove it)", path)), file.Close())
+		}
 		err = filelock.Try(file, true)
 		if err == nil && samePlace(file, path) {
 			l := &lock{file}
 			return l, l.sign()
 		}
-		holder, _ := os.ReadFile(path)
+		holder := make([]byte, maxHolder)
+		n, _ := file.ReadAt(holder, 0) // a name less
 		file.Close()
 		switch {
 		case err == nil: // the holder before us removed the file as it finished
 		case !errors.Is(err, filelock.ErrHeld):
 			return nil, fmt.Errorf("locking the unit: %w", err)
 		case time.Now().After(deadline):
-			return nil, lockedError{strings.TrimSpace(string(holder))}
+			return nil, lockedError{strings.TrimSpace(string(holder[:n]))}
 		}
 	}
 }
@@ -68,7 +77,7 @@ func (l *lock) release() error { return l.file.Close() }
 
 // held tells whether some process holds the lock.
 func held(path string) bool {
-	file, err := os.Open(path)
+	file, err := confined.Open(path) // which waits for nobody
 	if err != nil {
 		return false
 	}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"metalora/eval"
 )
 
 // inFolder puts data into a folder as the one file of that name.
@@ -44,14 +46,14 @@ func FuzzReadManifest(f *testing.F) {
 // FuzzReadResult: results and metrics of a run's folder are read or refused, and what is read can be written again.
 func FuzzReadResult(f *testing.F) {
 	f.Add([]byte(`{"unit":"u","epochs":[{"epoch":1,"held_out":{"accuracy":0.5}}],"turns":[{"dialogue":1,"scores":[0.5,1e38]}]}`))
-	f.Add([]byte("{\"step\":1,\"loss\":0.5}\n{\"epoch\":1,\"held_out\":{}}\n"))
+	f.Add([]byte("{\"step\":0,\"loss\":0.5}\n{\"epoch\":1,\"held_out\":{}}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if r, err := readResult(inFolder(t, ResultsFile, data)); err == nil {
 			if _, err := json.Marshal(r); err != nil {
 				t.Errorf("results that were read cannot be written: %v", err)
 			}
 		}
-		if steps, losses, err := readLosses(inFolder(t, MetricsFile, data)); err == nil && len(steps) != len(losses) {
+		if steps, losses, err := readLosses(inFolder(t, MetricsFile, data), &Result{Steps: 1, Epochs: make([]eval.Epoch, 1)}); err == nil && len(steps) != len(losses) {
 			t.Errorf("%d steps, %d losses", len(steps), len(losses))
 		}
 	})

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ func Report(e *Experiment) (*eval.Study, error) {
 		return nil, err
 	}
 	s.Configuration = yaml.String()
-	g := gathering{study: s}
+	g := gathering{study: s, noted: map[string]bool{}}
 	for i := range e.Units {
 		if err := g.add(e, &e.Units[i]); err != nil {
 			return nil, err
@@ -78,6 +79,7 @@ func question(c *Config) string {
 type gathering struct {
 	study   *eval.Study
 	notes   []string
+	noted   map[string]bool
 	cut     int
 	skipped int
 	seconds float64
@@ -98,15 +100,16 @@ func (g *gathering) add(e *Experiment, u *Unit) error {
 		}
 		return nil
 	}
-	r, err := readResult(u.Dir)
+	r, err := u.result()
 	if err != nil {
-		return fault.Input(err)
+		return err
 	}
 	cost := e.Provenance(u)
 	g.seconds, g.done, g.cut = g.seconds+cost.Seconds, g.done+1, g.cut+r.Cut
 	g.skipped += r.Skipped
 	for _, note := range r.Notes {
-		if !slices.Contains(g.notes, note) {
+		if !g.noted[note] {
+			g.noted[note] = true
 			g.notes = append(g.notes, note)
 		}
 	}
@@ -122,6 +125,18 @@ func (g *gathering) add(e *Experiment, u *Unit) error {
 	return nil
 }
 
+// result reads a finished unit's results.
+func (u *Unit) result() (*Result, error) {
+	r, err := readResult(u.Dir)
+	if err != nil {
+		return nil, fault.Input(err)
+	}
+	if err := r.of(u); err != nil {
+		return nil, fault.Input(fmt.Errorf("reading results %s: %w", filepath.Join(u.Dir, ResultsFile), err))
+	}
+	return r, nil
+}
+
 // choose notes which learning rate the adaptations of a method and seed started from.
 func (g *gathering) choose(u *Unit, factor float64) {
 	choice := fmt.Sprintf("%s seed %d: x%g", u.Method, u.Seed, factor)
@@ -135,7 +150,7 @@ func (g *gathering) addCurve(u *Unit, r *Result, cost Provenance) error {
 		return nil
 	}
 	g.retrain = r
-	steps, losses, err := readLosses(u.Dir)
+	steps, losses, err := readLosses(u.Dir, r)
 	if err != nil {
 		return fault.Input(err)
 	}

@@ -69,14 +69,21 @@ func drawUnit(t testing.TB, u *Unit, tasks []convai2.Task) {
 			r.Epochs = append(r.Epochs, eval.Epoch{Epoch: epoch + 1, Loss: 0.2, HeldOut: eval.Measure(r.Turns)})
 		}
 	} else if u.Method != "none" {
-		for epoch := range 10 {
-			r.Epochs = append(r.Epochs, eval.Epoch{Epoch: epoch + 1, HeldOut: eval.Measure(drawScores(s, tasks[0].HeldOut, skill))})
-		}
-		r.Kept = 1
-		for step := range 600 {
-			line, _ := json.Marshal(train.Result{Step: step, Loss: 0.3 / float64(step+1)})
+		add := func(x any) {
+			line, _ := json.Marshal(x)
 			lines.Write(append(line, '\n'))
 		}
+		for step := range 600 {
+			add(train.Result{Step: step, Loss: 0.3 / float64(step+1)})
+		}
+		for epoch := range 10 {
+			e := eval.Epoch{Epoch: epoch + 1, HeldOut: eval.Measure(drawScores(s, tasks[0].HeldOut, skill))}
+			r.Epochs = append(r.Epochs, e)
+			add(e)
+		}
+		r.Kept, r.Steps = 1, 600
+	} else {
+		r.Steps = 0
 	}
 	p := Provenance{Host: "here", Seconds: 2, PeakBytes: 300 << 20}
 	m := manifest{Format: manifestFormat, Files: map[string]fileMark{}}

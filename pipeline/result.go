@@ -12,7 +12,6 @@ import (
 	"metalora/eval"
 	"metalora/pipeline/confined"
 	"metalora/pipeline/disk"
-	"metalora/pipeline/train"
 )
 
 // Result is a unit's results.json: the same bits wherever and however often the unit ran.
@@ -43,12 +42,20 @@ type Result struct {
 
 // keptAccuracy is the accuracy on held-out turns of the retraining tasks that the kept epoch had.
 func (r *Result) keptAccuracy() float64 {
-	for _, e := range r.Epochs {
-		if e.Epoch == r.Kept {
-			return e.HeldOut.Accuracy
-		}
+	if e := r.keptEpoch(); e != nil {
+		return e.HeldOut.Accuracy
 	}
 	return 0
+}
+
+// keptEpoch is the kept epoch's numbers; nil where there are none.
+func (r *Result) keptEpoch() *eval.Epoch {
+	for i, e := range r.Epochs {
+		if e.Epoch == r.Kept {
+			return &r.Epochs[i]
+		}
+	}
+	return nil
 }
 
 func (r *Result) write(dir string) error {
@@ -59,19 +66,19 @@ func (r *Result) write(dir string) error {
 	return disk.WriteFile(filepath.Join(dir, ResultsFile), append(data, '\n'))
 }
 
-// readResult reads a finished unit's results.
+// readResult reads the results of a unit that has ended. They must be such as any unit may have; whose they say they are is for
+// [Result.of] to check.
 func readResult(dir string) (*Result, error) {
-	path := filepath.Join(dir, ResultsFile)
-	data, err := confined.ReadIn(dir, ResultsFile, maxRecord)
-	if err != nil {
-		return nil, fmt.Errorf("reading results: %w", err)
-	}
 	r := &Result{}
-	if err = confined.CheckJSON(data, maxRecordEntries); err == nil {
-		err = json.Unmarshal(data, r)
+	data, err := confined.ReadIn(dir, ResultsFile, maxRecord)
+	if err == nil {
+		err = decode(data, r)
+	}
+	if err == nil {
+		err = r.whole()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading results %s: %w", path, err)
+		return nil, fmt.Errorf("reading results %s: %w", filepath.Join(dir, ResultsFile), err)
 	}
 	return r, nil
 }
@@ -124,9 +131,12 @@ func (m *metrics) close() error {
 	return errors.Join(err, m.file.Close())
 }
 
-// readLosses reads a unit's steps, counted from 1, and losses back.
-func readLosses(dir string) (steps []int, losses []float64, err error) {
-	path := filepath.Join(dir, MetricsFile)
+// maxLine is the longest line of metrics that is read: that of a step with 50,000 inner ones.
+const maxLine = 4 << 20
+
+// readLosses reads a unit's steps, counted from 1, and losses back. There must be a line for each step that the unit's results count, in
+// order, and one for each epoch that was scored.
+func readLosses(dir string, r *Result) (steps []int, losses []float64, err error) {
 	folder, err := confined.OpenFolder(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading metrics: %w", err)
@@ -137,18 +147,60 @@ func readLosses(dir string) (steps []int, losses []float64, err error) {
 		return nil, nil, fmt.Errorf("reading metrics: %w", err)
 	}
 	defer file.Close()
-	lines := bufio.NewScanner(file)
-	for n := 1; lines.Scan(); n++ {
-		var line struct {
-			train.Result
-			HeldOut json.RawMessage `json:"held_out"`
+	err = readMetrics(file, r.Steps, len(r.Epochs), func(_ []byte, m *measured) error {
+		if m != nil {
+			steps, losses = append(steps, m.Step+1), append(losses, m.Loss)
 		}
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return nil, nil, fmt.Errorf("reading metrics %s:%d: %w", path, n, err)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading metrics %s:%w", filepath.Join(dir, MetricsFile), err)
+	}
+	return steps, losses, nil
+}
+
+// measured is what is read of a step's line.
+type measured struct {
+	Step    int             `json:"step"`
+	Loss    float64         `json:"loss"`
+	HeldOut json.RawMessage `json:"held_out"` // of an epoch's line
+}
+
+// readMetrics goes through lines of metrics. It must meet so many steps, one after the other from 0, and so many epochs; each gets the
+// line, and what it says of a step, nil for an epoch's. An error begins with the number of the line.
+func readMetrics(from io.Reader, steps, epochs int, each func(line []byte, m *measured) error) error {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, maxLine)
+	step, epoch, n := 0, 0, 1
+	for ; lines.Scan(); n++ {
+		var m measured
+		err := json.Unmarshal(lines.Bytes(), &m)
+		is := &m
+		switch {
+		case err != nil:
+		case m.HeldOut != nil:
+			if is, epoch = nil, epoch+1; epoch > epochs {
+				err = fmt.Errorf("more than the %d epochs that were scored", epochs)
+			}
+		case m.Step != step || step >= steps:
+			err = fmt.Errorf("step %d, where step %d of %d belongs", m.Step, step, steps)
+		case m.Loss < -1: // losses are not below zero, but for rounding
+			err = fmt.Errorf("loss %g", m.Loss)
+		default:
+			step++
 		}
-		if line.HeldOut == nil {
-			steps, losses = append(steps, line.Step+1), append(losses, line.Loss)
+		if err == nil {
+			err = each(lines.Bytes(), is)
+		}
+		if err != nil {
+			return fmt.Errorf("%d: %w", n, err)
 		}
 	}
-	return steps, losses, lines.Err()
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%d: %w", n, err)
+	}
+	if step != steps || epoch != epochs {
+		return fmt.Errorf("%d: it ends after %d of %d steps and %d of %d epochs", n, step, steps, epoch, epochs)
+	}
+	return nil
 }

@@ -112,6 +112,7 @@ func (t *session) place(dir string, device ort.Device) (err error) {
 	here := here().with(t.run, device)
 	if c := t.checkpoints; c != nil {
 		c.environment = here.and(together(t.ranks))
+		c.expected = t.expect()
 		t.run.BeforeMove = c.unread
 	}
 	if t.follows() {

@@ -4,15 +4,19 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"metalora/models/safetensors"
+	"metalora/pipeline/fault"
 	"metalora/pipeline/train"
 )
 
 // keptPrefix stands before the names of kept weights among a checkpoint's tensors: "kept/SET/NAME".
 const keptPrefix = "kept/"
+
+func keptName(set int, name string) string { return fmt.Sprint(keptPrefix, set, "/", name) }
 
 // checkpoint begins to write one if it is due; asked for one now, it returns when that is durable.
 func (t *session) checkpoint(now bool) error {
@@ -34,7 +38,7 @@ func (t *session) checkpoint(now bool) error {
 	s := &saved{Unit: c.unit, Run: state, Loss: t.loss, Steps: t.steps, Result: t.result, tensors: maps.Clone(state.Tensors), metrics: lines}
 	for i, set := range t.kept {
 		for name, x := range set {
-			s.tensors[fmt.Sprint(keptPrefix, i, "/", name)] = x
+			s.tensors[keptName(i, name)] = x
 		}
 	}
 	if err := c.settle(true); err != nil {
@@ -88,18 +92,24 @@ func (t *session) resume() error {
 			continue
 		}
 		if err := t.keep(rest, x); err != nil {
-			return err
+			return t.unfit(s, err)
 		}
 	}
 	if err := t.run.Restore(s.Run); err != nil {
-		return err
+		return t.unfit(s, err)
 	}
 	if _, err := t.metrics.out.Write(s.metrics); err != nil {
 		return fmt.Errorf("writing metrics: %w", err)
 	}
-	t.loss, t.steps, *t.result = s.Loss, s.Steps, *s.Result
-	t.result.Together = together(t.ranks)
+	t.loss, t.steps = s.Loss, s.Steps
+	t.result.Tokens, t.result.Skipped, t.result.Kept = s.Result.Tokens, s.Result.Skipped, s.Result.Kept
+	t.result.Epochs, t.result.Turns = s.Result.Epochs, s.Result.Turns
 	return nil
+}
+
+// unfit is the error that a checkpoint's tensors cannot be taken up.
+func (t *session) unfit(s *saved, why error) error {
+	return fault.Input(fmt.Errorf("reading the checkpoint %s: %s: %w", filepath.Join(t.checkpoints.dir, s.name()), tensorsFile, why))
 }
 
 // keep takes a kept weight up by its place, "SET/NAME".
@@ -107,7 +117,10 @@ func (t *session) keep(place string, x safetensors.Tensor) error {
 	number, name, _ := strings.Cut(place, "/")
 	set, err := strconv.Atoi(number)
 	if err != nil || set < 0 || set > len(t.own) {
-		return fmt.Errorf("reading a checkpoint: a kept weight of set %q, there are %d", number, 1+len(t.own))
+		return fmt.Errorf("a kept weight of set %.100q, there are %d", number, 1+len(t.own))
+	}
+	if i := slices.IndexFunc(x.Data, func(v float32) bool { return v-v != 0 }); i >= 0 {
+		return fmt.Errorf("tensor %q: element %d is %g, and no model of such weights was kept", keptName(set, name), i, x.Data[i])
 	}
 	if t.kept == nil {
 		t.kept = make([]safetensors.Tensors, 1+len(t.own))

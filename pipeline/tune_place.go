@@ -41,6 +41,9 @@ func free(dir string) error {
 
 // alone does something while no other process tunes into the same place.
 func (t *tuning) alone(do func() (*TuneResult, error)) (*TuneResult, error) {
+	if err := t.unit.withoutLinks(); err != nil {
+		return nil, err
+	}
 	if err := disk.MkdirAll(t.work()); err != nil {
 		return nil, fmt.Errorf("making the folder of the tuning: %w", err)
 	}

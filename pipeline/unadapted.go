@@ -54,6 +54,9 @@ func (e *executor) score(ctx context.Context, u *Unit, base *models.Folder, disc
 // voters reads what a retraining threw away: one head, or a folder for each task.
 func voters(base *models.Folder, discarded string) ([]voter, error) {
 	const head = "head.safetensors"
+	if err := confined.NoLink(discarded); err != nil {
+		return nil, fault.Input(fmt.Errorf("reading the retraining's heads: %w", err))
+	}
 	entries, err := os.ReadDir(discarded)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

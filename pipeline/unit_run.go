@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"metalora/onnx/ort"
+	"metalora/pipeline/confined"
 	"metalora/pipeline/disk"
 	"metalora/pipeline/fault"
 )
@@ -93,6 +94,9 @@ func needsBroken(u *Unit, broken map[string]bool) bool {
 
 // RunUnit executes one unit, unless it is done. A unit that it needs has to be done before.
 func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progress) error {
+	if err := u.withoutLinks(); err != nil {
+		return err
+	}
 	state, err := e.State(u)
 	if err != nil {
 		return err
@@ -117,9 +121,6 @@ func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progre
 	if err := disk.MkdirAll(u.Work); err != nil {
 		return fmt.Errorf("making the unit's work folder: %w", err)
 	}
-	if err := u.withoutLinks(); err != nil {
-		return err
-	}
 	held, err := acquire(filepath.Join(u.Work, lockFile))
 	if err != nil {
 		return fmt.Errorf("running %q: %w", u.Label, err)
@@ -134,13 +135,15 @@ func (e *Experiment) RunUnit(ctx context.Context, ex Executor, u *Unit, p Progre
 	return err
 }
 
-// withoutLinks refuses a work folder, of a run's folder that somebody else made, whose links would have us write elsewhere.
+// withoutLinks refuses a unit, of a run's folder that somebody else made, whose links would have us read or write elsewhere.
 func (u *Unit) withoutLinks() error {
-	for _, path := range []string{filepath.Dir(u.Work), u.Work, filepath.Join(u.Work, lockFile), filepath.Join(u.Work, attemptsFile),
-		filepath.Join(u.Work, failureFile), filepath.Join(u.Work, checkpointsFolder)} {
-		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return fault.Input(fmt.Errorf("running %q: %s is a link, which is not followed", u.Label, path))
-		}
+	paths := []string{u.Dir, u.Work}
+	for _, name := range []string{lockFile, attemptsFile, failureFile, eventsFolder, checkpointsFolder} {
+		paths = append(paths, filepath.Join(u.Work, name))
+	}
+	saved, _ := filepath.Glob(filepath.Join(escapeGlob(u.Work), checkpointsFolder, "*")) // its pattern is in order
+	if err := confined.NoLink(append(paths, saved...)...); err != nil {
+		return fault.Input(fmt.Errorf("running %q: %w", u.Label, err))
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package pipeline
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -51,29 +53,45 @@ func verifyRun(dir string) ([]Problem, error) {
 		return nil, fault.Input(err)
 	}
 	defer root.Close()
-	for _, pattern := range []string{unitsFolder + "/*", workFolder + "/*/" + checkpointsFolder + "/step-*"} {
-		found, err := fs.Glob(root.FS(), pattern)
+	for _, pattern := range []string{unitsFolder, unitsFolder + "/*", workFolder, workFolder + "/*", workFolder + "/*/" + checkpointsFolder,
+		workFolder + "/*/" + checkpointsFolder + "/step-*"} {
+		found, err := fs.Glob(linkless{root.FS()}, pattern)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range found {
-			if strings.HasSuffix(name, unfinishedSuffix) {
-				continue // nobody reads it
-			}
-			if info, err := root.Lstat(filepath.FromSlash(name)); err != nil || info.Mode()&fs.ModeSymlink != 0 {
-				problems = append(problems, Problem{name, "it is a link, which is not followed"})
-				continue
-			}
-			below, err := verifyFolder(filepath.Join(dir, filepath.FromSlash(name)), "")
+			below, err := verifyBelow(root, dir, name)
 			if err != nil {
 				return nil, err
 			}
-			for _, p := range below {
-				problems = append(problems, Problem{name + "/" + p.File, p.Problem})
-			}
+			problems = append(problems, below...)
 		}
 	}
 	return problems, nil
+}
+
+// linkless is a file system whose files are asked what they are without following a link: one that leads out would not be seen at all.
+type linkless struct{ fs.FS }
+
+func (l linkless) Stat(name string) (fs.FileInfo, error) { return fs.Lstat(l.FS, name) }
+
+// verifyBelow checks a folder of a run: that it is no link and, where it is to have one, against its manifest.
+func verifyBelow(root *os.Root, dir, name string) ([]Problem, error) {
+	parent := path.Base(path.Dir(name))
+	if strings.HasSuffix(name, unfinishedSuffix) && parent == checkpointsFolder {
+		return nil, nil // nobody reads it
+	}
+	if info, err := root.Lstat(filepath.FromSlash(name)); err != nil || info.Mode()&fs.ModeSymlink != 0 {
+		return []Problem{{name, "it is a link, which is not followed"}}, nil
+	}
+	if parent != unitsFolder && parent != checkpointsFolder {
+		return nil, nil
+	}
+	problems, err := verifyFolder(filepath.Join(dir, filepath.FromSlash(name)), "")
+	for i := range problems {
+		problems[i].File = name + "/" + problems[i].File
+	}
+	return problems, err
 }
 
 // verifyFolder checks a folder against its manifest: what lies below prefix, which is left out of the names.
@@ -90,7 +108,43 @@ func verifyFolder(dir, prefix string) ([]Problem, error) {
 	for _, p := range all {
 		problems = append(problems, Problem{strings.TrimPrefix(p.File, prefix), p.Problem})
 	}
+	if err == nil && prefix == "" && len(problems) == 0 {
+		problems = append(problems, unreadable(dir)...)
+	}
 	return problems, err
+}
+
+// unreadable lists what a folder that is as its manifest says has of records that cannot be: manifests find accidents, not lies.
+func unreadable(dir string) []Problem {
+	var problems []Problem
+	check := func(name string, read func() error) {
+		if !exists(filepath.Join(dir, name)) {
+			return
+		}
+		if err := read(); err != nil {
+			problems = append(problems, Problem{name, cmp.Or(errors.Unwrap(err), err).Error()}) // without the name
+		}
+	}
+	var r *Result
+	check(ResultsFile, func() (err error) {
+		r, err = readResult(dir)
+		return err
+	})
+	check(ProvenanceFile, func() error {
+		_, err := readProvenance(dir)
+		return err
+	})
+	check(stateFile, func() error {
+		_, err := readState(dir)
+		return err
+	})
+	if r != nil {
+		check(MetricsFile, func() error {
+			_, _, err := readLosses(dir, r)
+			return err
+		})
+	}
+	return problems
 }
 
 // verifyForeign reads a model or an adapter of which no manifest is known.

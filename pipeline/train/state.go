@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"metalora/models/safetensors"
@@ -34,11 +35,63 @@ func (r *Run) State() State {
 	return s
 }
 
+// ShapesOf are those of the tensors that a state with these counts has: each weight's and, where AdamW has moved it, its moments'.
+func (r *Run) ShapesOf(s State) map[string][]int {
+	shapes := map[string][]int{}
+	for place, p := range r.moving() {
+		shapes["weight/"+place] = p.Shape
+		if _, moved := s.Steps[place]; moved {
+			shapes["m/"+place], shapes["v/"+place] = p.Shape, p.Shape
+		}
+	}
+	return shapes
+}
+
+// CheckProgress is the error that the run's steps lead to no state with these counts.
+func (r *Run) CheckProgress(s State) error {
+	if s.Done < 0 || s.Done > len(r.Plan) {
+		return fmt.Errorf("%d steps of %d lie behind", s.Done, len(r.Plan))
+	}
+	first, last := 0, 0 // how many epochs have ended where the end of the last one has not been dealt with, and where it has
+	if s.Done > 0 {
+		first = r.Plan[s.Done-1].Epoch
+		last = first + 1
+		if s.Done < len(r.Plan) && r.Plan[s.Done].Epoch == first {
+			last = first
+		}
+	}
+	if s.Ended != first && s.Ended != last {
+		return fmt.Errorf("%d epochs lie behind after %d steps", s.Ended, s.Done)
+	}
+	most := s.Done
+	for _, step := range r.Plan {
+		most = max(most, len(step.Inner)) // an inner loop counts anew each time
+	}
+	moving := r.moving()
+	for _, place := range slices.Sorted(maps.Keys(s.Steps)) {
+		if n := s.Steps[place]; moving[place] == nil || n < 1 || n > most {
+			return fmt.Errorf("%d steps of the optimiser for %.100q, and no weight of the run had more than %d", n, place, most)
+		}
+	}
+	return nil
+}
+
+// StepsOfEpoch is how many steps of the epoch under way lie behind.
+func (r *Run) StepsOfEpoch(s State) int {
+	n := 0
+	for _, step := range r.Plan[:s.Done] {
+		if step.Epoch >= s.Ended {
+			n++
+		}
+	}
+	return n
+}
+
 // Restore takes a state up. The run must be new and made from the settings that the state's run was made from; what does
 // not fit is an error that names the tensor.
 func (r *Run) Restore(s State) error {
-	if s.Done < 0 || s.Done > len(r.Plan) || s.Ended < 0 {
-		return fmt.Errorf("taking a state up: %d steps of %d and %d epochs lie behind", s.Done, len(r.Plan), s.Ended)
+	if err := r.CheckProgress(s); err != nil {
+		return fmt.Errorf("taking a state up: %w", err)
 	}
 	moving, used := r.moving(), 0
 	if r.Inner != nil && r.Inner.Outer == Query {
@@ -58,16 +111,22 @@ func (r *Run) Restore(s State) error {
 	return nil
 }
 
-// restore copies a weight and its moments and says how many tensors those were.
+// restore copies a weight and its moments and says how many tensors those were. Moments may have overflowed where the weights have not.
 func (p *Param) restore(place string, s State) (int, error) {
-	get := func(kind string) ([]float32, error) {
+	get := func(kind string, can func(x float32) bool) ([]float32, error) {
 		t, ok := s.Tensors[kind+"/"+place]
 		if !ok || !slices.Equal(t.Shape, p.Shape) || len(t.Data) != len(p.Value) {
 			return nil, fmt.Errorf("tensor %q: shape %v, want %v", kind+"/"+place, t.Shape, p.Shape)
 		}
+		for i, x := range t.Data {
+			if !can(x) {
+				return nil, fmt.Errorf("tensor %q: element %d is %g, which no step leaves", kind+"/"+place, i, x)
+			}
+		}
 		return t.Data, nil
 	}
-	value, err := get("weight")
+	whatever := func(float32) bool { return true }
+	value, err := get("weight", func(x float32) bool { return !notFinite(float64(x)) })
 	if err != nil {
 		return 0, err
 	}
@@ -76,11 +135,11 @@ func (p *Param) restore(place string, s State) (int, error) {
 	if !moved {
 		return 1, nil
 	}
-	m, err := get("m")
+	m, err := get("m", whatever)
 	if err != nil {
 		return 0, err
 	}
-	v, err := get("v")
+	v, err := get("v", func(x float32) bool { return !(x < 0) })
 	if err != nil {
 		return 0, err
 	}
