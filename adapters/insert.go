@@ -2,7 +2,6 @@ package adapters
 
 import (
 	"fmt"
-	"slices"
 
 	"metalora/onnx"
 )
@@ -15,37 +14,6 @@ import (
 // site has a mask of its own, the input dropout::X.lora. A B of zeros leaves y as it was to the last bit. A symmetric site
 // has no B: Aᵀ stands in its place.
 func Insert(m *onnx.Model, sites []Site, dropout float64) (*onnx.Model, error) {
-	return put(m, sites, func(i *inserter, n *onnx.Node, s Site) { i.insert(n, s, dropout) })
-}
-
-// Fold is [Insert] without dropout for layers that train themselves, in runs of about so many tokens: it puts the adapter into the
-// layer's weight,
-//
-//	y = x (W + scale · B A)ᵀ
-//
-// The gradients of A and B then come from that of W, which is computed anyway, with no product over tokens. Layers that it does not
-// pay for stay as Insert writes them.
-func Fold(m *onnx.Model, sites []Site, tokens int) (*onnx.Model, error) {
-	return put(m, sites, func(i *inserter, n *onnx.Node, s Site) {
-		if i.pays(n, s, tokens) {
-			i.fold(n, s)
-		} else {
-			i.insert(n, s, 0)
-		}
-	})
-}
-
-// pays tells whether folding passes over fewer elements than it saves: those of the weight, some times, in place of those of x and
-// y. Of a layer that sees but one token of each row it does not; in runs of 1024 tokens it was 4 % of a step at 384 to 1536 wide, and
-// nothing at 768 to 3072, where it took a twelfth more memory.
-func (i *inserter) pays(n *onnx.Node, s Site, tokens int) bool {
-	x := i.values[n.Input(0)].Shape
-	first := len(x) > 0 && x[0].Name == "rows"
-	return !first && 3*s.In*s.Out <= tokens*(s.In+s.Out)
-}
-
-// put has each site's linear layer written with its adapter.
-func put(m *onnx.Model, sites []Site, write func(i *inserter, n *onnx.Node, s Site)) (*onnx.Model, error) {
 	places := map[string]Site{}
 	for _, s := range sites {
 		places[s.Linear] = s
@@ -67,7 +35,7 @@ func put(m *onnx.Model, sites []Site, write func(i *inserter, n *onnx.Node, s Si
 			continue
 		}
 		delete(places, name)
-		write(i, n, site)
+		i.insert(n, site, dropout)
 	}
 	for name := range places {
 		return nil, fmt.Errorf("inserting LoRA: the graph has no linear layer %s", name)
@@ -90,8 +58,10 @@ func (i *inserter) insert(n *onnx.Node, s Site, dropout float64) {
 	base := *n
 	base.Outputs = []string{b.Fresh("base")}
 	i.model.Graph.Nodes = append(i.model.Graph.Nodes, &base)
+	b.Input(s.A(), onnx.Float, s.Rank, s.In)
 	second, transposed := s.A(), int64(0) // A Aᵀ x: the second product reads A as it lies
-	if i.inputs(s); !s.Symmetric {
+	if !s.Symmetric {
+		b.Input(s.B(), onnx.Float, s.Out, s.Rank)
 		second, transposed = s.B(), 1
 	}
 	x, scale := n.Input(0), s.Scale*float64(n.Float("alpha", 1))
@@ -102,30 +72,6 @@ func (i *inserter) insert(n *onnx.Node, s Site, dropout float64) {
 	low := b.Op("Gemm", []string{x, s.A()}, onnx.IntAttr("transB", 1))
 	step := b.Op("Gemm", []string{low, second}, onnx.IntAttr("transB", transposed), onnx.FloatAttr("alpha", float32(scale)))
 	b.Named(n.Output(0), "Add", []string{base.Output(0), step})
-}
-
-// fold appends the layer with its adapter in its weight. The sum is made apart from the product: the engine fills a Gemm's result
-// with its addend on one thread.
-func (i *inserter) fold(n *onnx.Node, s Site) {
-	b := i.b
-	defer b.Scope(s.Linear + ".lora")()
-	first, transposed := s.A(), int64(1) // Aᵀ A
-	if i.inputs(s); !s.Symmetric {
-		first, transposed = s.B(), 0
-	}
-	step := b.Op("Gemm", []string{first, s.A()}, onnx.IntAttr("transA", transposed), onnx.FloatAttr("alpha", float32(s.Scale)))
-	layer := *n
-	layer.Inputs = slices.Clone(n.Inputs)
-	layer.Inputs[1] = b.Op("Add", []string{n.Input(1), step})
-	i.model.Graph.Nodes = append(i.model.Graph.Nodes, &layer)
-}
-
-// inputs declares a site's weights.
-func (i *inserter) inputs(s Site) {
-	i.b.Input(s.A(), onnx.Float, s.Rank, s.In)
-	if !s.Symmetric {
-		i.b.Input(s.B(), onnx.Float, s.Out, s.Rank)
-	}
 }
 
 // drop is dropout of a site's input, without its factor. A layer of the encoder that sees but one token of each row is one

@@ -189,21 +189,9 @@ func TestFirstStepEqualsBase(t *testing.T) {
 	a := &Adapter{LoRA: LoRA{Rank: 4, Alpha: 16}, Tensors: Init(sites, rng.New(1, "lora"))}
 	graph, weights := withAdapter(t, bare, base.Tensors, a)
 	batch := someBatch()
-	want := logits(t, bare, base.Tensors, batch)
-	for name, graph := range map[string]*onnx.Model{"behind the layer": graph, "in its weight": folded(t, bare, sites)} {
-		if got := logits(t, graph, weights, batch); !slices.Equal(want, got) {
-			t.Errorf("%s: got %v, want %v to the last bit", name, got, want)
-		}
+	if want, got := logits(t, bare, base.Tensors, batch), logits(t, graph, weights, batch); !slices.Equal(want, got) {
+		t.Errorf("got %v, want %v to the last bit", got, want)
 	}
-}
-
-func folded(t *testing.T, bare *onnx.Model, sites []Site) *onnx.Model {
-	t.Helper()
-	graph, err := Fold(bare, sites, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return graph
 }
 
 // TestMergedAgreesWithAdapted draws B as well: the product behind the layer and the product inside it have to agree.
@@ -236,58 +224,10 @@ func TestMergedAgreesWithAdapted(t *testing.T) {
 			batch := someBatch()
 			adapted := logits(t, graph, weights, batch)
 			near(t, "merged", adapted, logits(t, bare, merged, batch), 2e-5)
-			near(t, "in the weight", adapted, logits(t, folded(t, bare, sites), weights, batch), 2e-5)
 			if slices.Equal(adapted, logits(t, bare, base.Tensors, batch)) {
 				t.Error("the adapter changes nothing")
 			}
 		})
-	}
-}
-
-// TestFoldWherePays: a weight with many elements for the tokens of a run stays apart from its adapter, as do layers of first tokens.
-func TestFoldWherePays(t *testing.T) {
-	bare := forward(t, nano(t))
-	sites, err := LoRA{Rank: 4, Alpha: 16}.Sites(Linears(bare))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Of two layers of six all but the last one's, which sees first tokens save for key and value; in runs of few tokens none.
-	for tokens, want := range map[int]int{1024: 8, 8: 0} {
-		graph, err := Fold(bare, sites, tokens)
-		if err != nil {
-			t.Fatal(err)
-		}
-		left := Linears(graph) // a folded layer reads no weight itself
-		found := slices.DeleteFunc(slices.Clone(sites), func(s Site) bool {
-			return slices.ContainsFunc(left, func(l Linear) bool { return l.Name == s.Linear })
-		})
-		if len(found) != want {
-			t.Errorf("runs of %d tokens: %d layers are folded, want %d", tokens, len(found), want)
-		}
-	}
-}
-
-// TestFoldSymmetric: an adapter without a B comes to the same behind the layer and in its weight.
-func TestFoldSymmetric(t *testing.T) {
-	base := nano(t)
-	bare := forward(t, base)
-	l := LoRA{Rank: 4, Alpha: 16, Symmetric: true}
-	sites, err := l.Sites(Linears(bare))
-	if err != nil {
-		t.Fatal(err)
-	}
-	weights := Init(sites, rng.New(3, "lora"))
-	for name, x := range base.Tensors {
-		weights[name] = x
-	}
-	graph, err := Insert(bare, sites, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := logits(t, graph, weights, someBatch())
-	near(t, "in the weight", want, logits(t, folded(t, bare, sites), weights, someBatch()), 2e-5)
-	if slices.Equal(want, logits(t, bare, base.Tensors, someBatch())) {
-		t.Error("the adapter changes nothing")
 	}
 }
 

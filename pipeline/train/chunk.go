@@ -3,6 +3,7 @@ package train
 import (
 	"slices"
 
+	"metalora/adapters"
 	"metalora/onnx"
 	"metalora/tokenize"
 )
@@ -22,31 +23,11 @@ const (
 // caches, and each of the many operators that only pass over it waits for memory; too few tokens, and the operators'
 // fixed cost and the sums of gradients weigh more. Half a turn of MiniLM's size was 15 % faster than a whole one.
 func chunkSize(graph *onnx.Model) int {
-	return max(chunkTokens, chunkElements/widest(graph))
-}
-
-// widest is the largest side of the matrices among a graph's inputs and constants that a linear layer or an adapter reads.
-func widest(graph *onnx.Model) int {
-	sides := map[string]int{}
-	for _, v := range graph.Graph.Inputs {
-		if len(v.Shape) == 2 {
-			sides[v.Name] = int(max(v.Shape[0].Size, v.Shape[1].Size))
-		}
+	widest := 1
+	for _, l := range adapters.Linears(graph) {
+		widest = max(widest, l.In, l.Out)
 	}
-	for _, t := range graph.Graph.Initializers {
-		if len(t.Dims) == 2 {
-			sides[t.Name] = int(max(t.Dims[0], t.Dims[1]))
-		}
-	}
-	side := 1
-	for _, n := range graph.Graph.Nodes {
-		if n.Op == "Gemm" {
-			for _, x := range n.Inputs {
-				side = max(side, sides[x])
-			}
-		}
-	}
-	return side
+	return max(chunkTokens, chunkElements/widest)
 }
 
 // chunks parts a batch into runs of about size tokens, padding included. Rows of like length go together, each chunk

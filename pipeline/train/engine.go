@@ -92,8 +92,6 @@ func (s Spec) forward() (*onnx.Model, error) {
 		return adapters.Mix(graph, s.Sites, s.Heads())
 	case len(s.Sites) == 0:
 		return graph, nil
-	case s.LoRADropout == 0 && s.Trains.Has(Base):
-		return adapters.Fold(graph, s.Sites, chunkSize(graph))
 	}
 	return adapters.Insert(graph, s.Sites, s.LoRADropout)
 }
