@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -13,10 +14,12 @@ import (
 	"metalora/pipeline/train"
 )
 
+var checkpointMiB = flag.Int("checkpoint", 256, "MiB that a checkpoint of BenchmarkCheckpoint has; a retraining at base size makes 1,951")
+
 // BenchmarkCheckpoint pairs a checkpoint with writing as many bytes and syncing them: x/bytes is how many times as long it takes
 // until the checkpoint is durable, and checked-x/bytes until it has been read back and held against its manifest.
 func BenchmarkCheckpoint(b *testing.B) {
-	const floats = 64 << 20
+	floats := *checkpointMiB << 18
 	data := make([]float32, floats)
 	for i := range data {
 		data[i] = float32(i) * 1e-3
@@ -24,7 +27,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 	tensors := safetensors.Tensors{"weight/shared/w": {Shape: []int{floats}, Data: data}}
 	c := &checkpoints{dir: filepath.Join(b.TempDir(), checkpointsFolder), settings: Checkpoint{Keep: 2}}
 	path, piece := filepath.Join(b.TempDir(), "bytes"), make([]byte, pieceBytes)
-	b.SetBytes(4 * floats)
+	b.SetBytes(4 * int64(floats))
 	var durable, checked, bytes time.Duration
 	for n := 1; b.Loop(); n++ {
 		target := filepath.Join(c.dir, (&saved{Run: train.State{Done: n}}).name())

@@ -40,6 +40,7 @@ the process has after each. It takes minutes.`,
 			if asJSON {
 				return p.json(all)
 			}
+			p.printf("%s\n\n", bench.Machine(threads))
 			return bench.WriteGrowth(p.out, all)
 		},
 	}
