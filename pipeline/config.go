@@ -18,6 +18,7 @@ type Config struct {
 	Name      string     `yaml:"name"` // default: the file's name without its extension
 	Seeds     []int      `yaml:"seeds,flow"`
 	Threads   int        `yaml:"threads"` // 0: as many as the machine has; changes no result's identity
+	Spin      bool       `yaml:"spin"`    // threads that wait burn their core in place of sleeping: faster on cores that nothing else wants (docs/profile.md); changes no result
 	Device    ort.Device `yaml:"device"`  // cpu | cuda: what trains and scores (docs/gpu.md); changes no result's identity
 	Memory    string     `yaml:"memory"`  // refuse | warn: what becomes of a training that takes more than there is; changes no result
 	Data      Data       `yaml:"data"`

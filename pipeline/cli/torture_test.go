@@ -61,7 +61,7 @@ func process(args ...string) *exec.Cmd {
 }
 
 // TestTortureProcess: a run whose process is stopped again and again, by Ctrl-C, SIGTERM, SIGUSR1 or kill -9 at random moments, each
-// time with another number of threads, ends with the bytes of a run that went through on one thread.
+// time with another number of threads, which sleep or spin while they wait, ends with the bytes of a run that went through on one thread.
 func TestTortureProcess(t *testing.T) {
 	if args := os.Getenv(childArgs); args != "" {
 		os.Exit(Main(strings.Split(args, "\n"), os.Stdin, os.Stdout, os.Stderr))
@@ -72,7 +72,7 @@ func TestTortureProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := func(out string, threads int) []string {
-		a := []string{"run", config, "--out", filepath.Join(dir, out), "--set", fmt.Sprint("threads=", threads)}
+		a := []string{"run", config, "--out", filepath.Join(dir, out), "--set", fmt.Sprint("threads=", threads), "--set", fmt.Sprint("spin=", threads == 2)}
 		if *torture != "" {
 			a = append(a, everyMethod...)
 		}
@@ -108,7 +108,7 @@ func TestTortureProcess(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	tell(t, "A run of %d units on 1 and 2 threads by turns, its process stopped %d times at random moments (%s): all files equal those of a run on one thread that went through.",
+	tell(t, "A run of %d units on 1 and 2 threads by turns, two of which spin, its process stopped %d times at random moments (%s): all files equal those of a run on one thread that went through.",
 		units, n, strings.Trim(fmt.Sprint(count), "map[]"))
 }
 

@@ -1,10 +1,12 @@
 """What is timed against PyTorch, and which allocator's settings it may have."""
 import glob
 
-# name: what the table calls it, mode, dropout, and how the peer pads.
+# name: what the table calls it, mode, dropout, how the peer pads, and further flags of ours.
 ROWS = {
     "full": ("all weights + LoRA 8, dropout 0.1", "full", 0.1, "turn"),
     "full-task": ("the same, PyTorch padded to the task", "full", 0.1, "task"),
+    "full-spin": ("all weights + LoRA 8, dropout 0.1, `spin: true`", "full", 0.1, "turn", "--spin"),
+    "full-task-spin": ("the same, PyTorch padded to the task", "full", 0.1, "task", "--spin"),
     "lora": ("LoRA 8, dropout 0.1", "lora", 0.1, "turn"),
     "full-0": ("all weights + LoRA 8", "full", 0, "turn"),
     "lora-0": ("LoRA 8", "lora", 0, "turn"),

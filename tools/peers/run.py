@@ -100,7 +100,7 @@ def checked(size):
 def malloc(size):
     """The environment in which the peer is fastest at a dropout step of that size."""
     chosen = read(f"malloc-{size}")
-    if not chosen:
+    if not chosen or chosen["environment"]["processor"] != environment()["processor"]:
         seconds = {}
         for name, env in mallocs().items():
             peer = theirs("full", size, "--dropout", "0.1", env=env)
@@ -112,10 +112,10 @@ def malloc(size):
 
 
 def timed(size, row):
-    _, mode, dropout, pad = ROWS[row]
+    _, mode, dropout, pad, *flags = ROWS[row]
     name, env = malloc(size)
     start = time.time()
-    peers = {"a": ours(mode, size, "--dropout", str(dropout)), "b": theirs(mode, size, "--dropout", str(dropout), "--pad", pad, env=env)}
+    peers = {"a": ours(mode, size, "--dropout", str(dropout), *flags), "b": theirs(mode, size, "--dropout", str(dropout), "--pad", pad, env=env)}
 
     def told(done, of):
         if done == 1 or done % 5 == 0:
@@ -194,33 +194,38 @@ def table(lines):
 
 
 def report():
-    """Everything that the results folder holds, as Markdown."""
-    results = {(size, row): read(f"{size}-{row}") for size in SIZES for row in [*ROWS, *MEMORY]}
-    results = {key: r for key, r in results.items() if r}
-    if not results:
+    """Everything that the results folder holds, as Markdown, a machine at a time."""
+    results = {(size, row): read(f"{size}-{row}") for size in SIZES for row in [*ROWS, *MEMORY, "start"]}
+    results["", "tokenize"] = read("tokenize")
+    machines = {}
+    for key, r in results.items():
+        if r:
+            e = {k: v for k, v in r["environment"].items() if k in ("processor", "threads", "torch", "transformers", "peft", "python")}
+            machines.setdefault(tuple(e.items()), {})[key] = r
+    if not machines:
         sys.exit("nothing is measured yet")
-    for e in {json.dumps({k: v for k, v in r["environment"].items() if k not in ("load", "time", "metalora")}) for r in results.values()}:
-        e = json.loads(e)
-        print(f"{e['processor']}, {e['threads']} threads each; PyTorch {e['torch']}, transformers {e['transformers']}, PEFT {e['peft']}, "
-              f"Python {e['python']}. Real ConvAI2 turns, float32, a step of the optimiser every 8 turns.\n")
-    names = sorted({r["malloc"] for r in results.values() if "malloc" in r})
-    print(f"PyTorch's allocator: {' and '.join(names)}, the fastest of those tried. Each row's readings: `docs/results/peers`.\n")
-    table(["| step | tokens/s, ours over PyTorch's (quartiles) | pairs | ours | PyTorch's | our MatMul GFLOP/s | PyTorch's |", "|---|---|---|---|---|---|---|"] + [
-        f"| {size}: {ROWS[row][0]} | {r['ratio']:.2f} ({r['quartiles'][0]:.2f}–{r['quartiles'][1]:.2f}) | {r['pairs']} | {r['tokens_per_s']['a']:.0f} "
-        f"| {r['tokens_per_s']['b']:.0f} | {r['gemm_gflops']['a']:.0f} | {r['gemm_gflops']['b']:.0f} |" for (size, row), r in results.items() if row in ROWS])
+    for e, of in machines.items():
+        machine(dict(e), of)
+
+
+def machine(e, results):
+    print(f"{e['processor']}, {e['threads']} threads each; PyTorch {e['torch']}, transformers {e['transformers']}, PEFT {e['peft']}, "
+          f"Python {e['python']}. Real ConvAI2 turns, float32, a step of the optimiser every 8 turns.\n")
+    if names := sorted({r["malloc"] for r in results.values() if "malloc" in r}):
+        print(f"PyTorch's allocator: {' and '.join(names)}, the fastest of those tried. Each row's readings: `docs/results/peers`.\n")
+    steps = [f"| {size}: {ROWS[row][0]} | {r['ratio']:.2f} ({r['quartiles'][0]:.2f}–{r['quartiles'][1]:.2f}) | {r['pairs']} | {r['tokens_per_s']['a']:.0f} "
+             f"| {r['tokens_per_s']['b']:.0f} | {r['gemm_gflops']['a']:.0f} | {r['gemm_gflops']['b']:.0f} |" for (size, row), r in results.items() if row in ROWS]
+    if steps:
+        table(["| step | tokens/s, ours over PyTorch's (quartiles) | pairs | ours | PyTorch's | our MatMul GFLOP/s | PyTorch's |", "|---|---|---|---|---|---|---|"] + steps)
     memory = [f"| {size}: {MEMORY[row][0]} | {r['tokens']} | {r['ours_mb']} | {min(r['theirs_mb'].values())} | {r['ratio']:.2f} |"
               for (size, row), r in results.items() if row in MEMORY]
     if memory:
         table(["| peak memory at the task's longest turn | tokens | our MB | PyTorch's, its least | ratio |", "|---|---|---|---|---|"] + memory)
-    others()
-
-
-def others():
-    if r := read("tokenize"):
-        table([f"The validation file's texts, {r['tokens']} tokens, on one thread each: {r['tokens_per_s']['a']} tokens/s against {r['tokens_per_s']['b']} of Hugging Face's",
-               f"tokenizers, {r['ratio']:.2f} times as fast (quartiles {r['quartiles'][0]:.2f}–{r['quartiles'][1]:.2f}); the first time, with nothing in any cache, {r['first']:.2f}."])
-    for size in SIZES:
-        if r := read(f"{size}-start"):
+    for (size, row), r in results.items():
+        if row == "tokenize":
+            table([f"The validation file's texts, {r['tokens']} tokens, on one thread each: {r['tokens_per_s']['a']} tokens/s against {r['tokens_per_s']['b']} of Hugging Face's",
+                   f"tokenizers, {r['ratio']:.2f} times as fast (quartiles {r['quartiles'][0]:.2f}–{r['quartiles'][1]:.2f}); the first time, with nothing in any cache, {r['first']:.2f}."])
+        elif row == "start":
             table([f"Start, {size} size ({r['file_mb']} MiB of safetensors, read alone in {r['reading_s']:.2f} s): ready for training after {r['a']['ready_s']:.2f} s (PyTorch "
                    f"{r['b']['ready_s']:.1f} s),", f"the first turn done after {r['a']['first_turn_s']:.2f} s ({r['b']['first_turn_s']:.1f} s); peak memory when ready {r['memory_over_file']:.2f} "
                    "times the file's size."])
