@@ -15,6 +15,7 @@ import (
 // A model and an adapter score the candidates of dialogues, here from a text.
 func ExampleOpenPredictor() {
 	model, _, adapters := prepared()
+	defer os.RemoveAll(filepath.Dir(model))
 	predictor, err := pipeline.OpenPredictor(pipeline.PredictOptions{Model: model, Adapter: adapters[0]})
 	if err != nil {
 		log.Fatal(err)
@@ -33,6 +34,7 @@ func ExampleOpenPredictor() {
 // Many adapters of one base are measured on a file; the results file lets a stopped evaluation go on.
 func ExampleEvaluate() {
 	model, dialogues, adapters := prepared()
+	defer os.RemoveAll(filepath.Dir(model))
 	o := pipeline.EvaluateOptions{Model: model, Adapters: adapters, Data: dialogues, Out: filepath.Join(filepath.Dir(model), "results.csv")}
 	for e, err := range pipeline.Evaluate(context.Background(), o, pipeline.Quiet{}) {
 		if err != nil {
@@ -45,7 +47,7 @@ func ExampleEvaluate() {
 	// second on 18 turns
 }
 
-// prepared writes a small model, dialogues and adapters.
+// prepared writes a small model, dialogues and adapters into one temporary folder.
 func prepared() (model, dialogues string, adapters []string) {
 	dir, err := os.MkdirTemp("", "metalora-example-*")
 	if err != nil {

@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -45,8 +46,13 @@ def say(text):
     print(f"{datetime.datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
+def folder():
+    """This machine's results: ratios of two machines are not to be mixed."""
+    return os.path.join(a.results, re.sub("[^a-z0-9]+", "-", re.sub(r"\(\w+\)", "", processor()).lower()).strip("-"))
+
+
 def path(name):
-    return os.path.join(a.results, name + ".json")
+    return os.path.join(folder(), name + ".json")
 
 
 def read(name):
@@ -58,7 +64,7 @@ def read(name):
 
 
 def write(name, result):
-    os.makedirs(a.results, exist_ok=True)
+    os.makedirs(folder(), exist_ok=True)
     result = dict(result, environment=environment())
     with open(path(name) + ".new", "w") as out:
         json.dump(result, out, indent=1)
@@ -72,9 +78,13 @@ def program():
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def environment():
+def processor():
     cpu = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
-    return dict(processor=cpu[0] if cpu else platform.processor(), cores=os.cpu_count(), system=platform.platform(), load=os.getloadavg()[0],
+    return cpu[0] if cpu else platform.processor()
+
+
+def environment():
+    return dict(processor=processor(), cores=os.cpu_count(), system=platform.platform(), load=os.getloadavg()[0],
                 time=f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%MZ}", threads=a.threads, metalora=program()[:12],
                 **{name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "tokenizers")}, python=platform.python_version())
 
@@ -100,7 +110,7 @@ def checked(size):
 def malloc(size):
     """The environment in which the peer is fastest at a dropout step of that size."""
     chosen = read(f"malloc-{size}")
-    if not chosen or chosen["environment"]["processor"] != environment()["processor"]:
+    if not chosen:
         seconds = {}
         for name, env in mallocs().items():
             peer = theirs("full", size, "--dropout", "0.1", env=env)
@@ -195,13 +205,15 @@ def table(lines):
 
 def report():
     """Everything that the results folder holds, as Markdown, a machine at a time."""
-    results = {(size, row): read(f"{size}-{row}") for size in SIZES for row in [*ROWS, *MEMORY, "start"]}
-    results["", "tokenize"] = read("tokenize")
+    names = {f"{size}-{row}": (size, row) for size in SIZES for row in [*ROWS, *MEMORY, "start"]} | {"tokenize": ("", "tokenize")}
     machines = {}
-    for key, r in results.items():
-        if r:
-            e = {k: v for k, v in r["environment"].items() if k in ("processor", "threads", "torch", "transformers", "peft", "python")}
-            machines.setdefault(tuple(e.items()), {})[key] = r
+    for where in sorted(os.listdir(a.results)):
+        for name, key in names.items():
+            if os.path.exists(file := os.path.join(a.results, where, name + ".json")):
+                with open(file) as f:
+                    r = json.load(f)
+                e = {k: v for k, v in r["environment"].items() if k in ("processor", "threads", "torch", "transformers", "peft", "python")}
+                machines.setdefault(tuple(e.items()), {})[key] = r
     if not machines:
         sys.exit("nothing is measured yet")
     for e, of in machines.items():
