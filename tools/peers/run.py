@@ -1,8 +1,8 @@
 """Times the project against PyTorch with PEFT, turn by turn in two warm processes, and prints the results as Markdown.
 
 usage: run.py --metalora PROGRAM --data FOLDER --results FOLDER [--size minilm,base] [--rows full,lora,...] [--turns 20]
-Every row is a file in the results folder, written when it is done; the tables show all that are there, so rows can be measured
-one at a time. Before a size's first row both sides must compute the same losses for the same weights, dropout off, and the peer
+Every row is a file in this machine's part of the results folder, written when it is done; the tables show all that are there, of
+all machines, so rows can be measured one at a time. Before a size's first row both sides must compute the same losses for the same weights, dropout off, and the peer
 gets the allocator that makes it fastest.
 """
 import argparse

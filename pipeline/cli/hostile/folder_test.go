@@ -128,21 +128,12 @@ func (r run) tensors(path string, change func(all safetensors.Tensors)) {
 // seal gives a folder a manifest that is right for the files in it, as anybody can. Of a file above 1 GiB it states no sum.
 func (r run) seal(dir string) {
 	r.t.Helper()
-	type mark struct {
-		Bytes  int64  `json:"bytes"`
-		SHA256 string `json:"sha256"`
-	}
-	m := struct {
-		Format      int               `json:"format"`
-		Environment map[string]string `json:"environment,omitempty"`
-		Files       map[string]mark   `json:"files"`
-		Sum         string            `json:"sum"`
-	}{}
+	var m manifest
 	path := filepath.Join(dir, "manifest.json")
 	data, err := os.ReadFile(path)
 	r.fails(err)
 	r.fails(json.Unmarshal(data, &m))
-	m.Files, m.Sum = map[string]mark{}, ""
+	m.Files = map[string]mark{}
 	r.fails(filepath.WalkDir(dir, func(at string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || at == path {
 			return err
@@ -153,7 +144,7 @@ func (r run) seal(dir string) {
 		}
 		name, _ := filepath.Rel(dir, at)
 		if info.Size() > 1<<30 {
-			m.Files[filepath.ToSlash(name)] = mark{info.Size(), strings.Repeat("0", 64)}
+			m.Files[filepath.ToSlash(name)] = mark{info.Size(), unknownSum}
 			return nil
 		}
 		data, err := os.ReadFile(at)
@@ -161,13 +152,7 @@ func (r run) seal(dir string) {
 		m.Files[filepath.ToSlash(name)] = mark{info.Size(), hex.EncodeToString(sum[:])}
 		return err
 	}))
-	data, err = json.MarshalIndent(m, "", "  ")
-	r.fails(err)
-	sum := sha256.Sum256(data)
-	m.Sum = hex.EncodeToString(sum[:])
-	data, err = json.MarshalIndent(m, "", "  ")
-	r.fails(err)
-	r.write(path, string(data)+"\n")
+	r.write(path, string(m.sealed()))
 }
 
 // lie is a change of a run's folder. What it touches is sealed again.

@@ -34,17 +34,24 @@ func manifests() []attack {
 	return all
 }
 
-// signed is a manifest of one file whose own sum is right, as anybody can make it.
-func signed(name string, size int64) string {
-	type mark struct {
-		Bytes  int64  `json:"bytes"`
-		SHA256 string `json:"sha256"`
-	}
-	m := struct {
-		Format int             `json:"format"`
-		Files  map[string]mark `json:"files"`
-		Sum    string          `json:"sum"`
-	}{Format: 1, Files: map[string]mark{name: {size, strings.Repeat("0", 64)}}}
+// manifest is what seals a folder of a run.
+type manifest struct {
+	Format      int               `json:"format"`
+	Environment map[string]string `json:"environment,omitempty"`
+	Files       map[string]mark   `json:"files"`
+	Sum         string            `json:"sum"`
+}
+
+type mark struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// unknownSum stands where no sum is computed.
+var unknownSum = strings.Repeat("0", 64)
+
+// sealed is the manifest as a file, with its own sum right, as anybody can make it.
+func (m manifest) sealed() []byte {
 	encode := func() []byte {
 		data, err := json.MarshalIndent(m, "", "  ")
 		if err != nil {
@@ -52,7 +59,13 @@ func signed(name string, size int64) string {
 		}
 		return data
 	}
+	m.Sum = ""
 	sum := sha256.Sum256(encode())
 	m.Sum = hex.EncodeToString(sum[:])
-	return string(encode()) + "\n"
+	return append(encode(), '\n')
+}
+
+// signed is a manifest of one file.
+func signed(name string, size int64) string {
+	return string(manifest{Format: 1, Files: map[string]mark{name: {size, unknownSum}}}.sealed())
 }
