@@ -24,6 +24,9 @@ type Options struct {
 
 	Device Device // that computes; see [Ready] for what it needs
 
+	// Kernels lets the model use the operators of package kernels, as [kernels.Lower] writes them.
+	Kernels bool
+
 	// Outputs limits the session to some of the model's outputs; nil: all. The engine computes every node in any case.
 	Outputs []string
 
@@ -162,6 +165,9 @@ func (o Options) session() (*engine.SessionOptions, error) {
 	}
 	if o.Device == CUDA {
 		steps = append(steps, appendCUDA(so))
+	}
+	if o.Kernels {
+		steps = append(steps, addKernels(so))
 	}
 	if err := errors.Join(steps...); err != nil {
 		so.Destroy()

@@ -9,6 +9,7 @@ import (
 	"metalora/models"
 	"metalora/onnx"
 	"metalora/onnx/autodiff"
+	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
 	"metalora/pipeline/rng"
 	"metalora/tokenize"
@@ -32,6 +33,7 @@ type Spec struct {
 	Threads      int     // 0: all cores
 	Device       ort.Device
 	Spin         bool   // see [ort.Options]
+	NoKernels    bool   // leaves every operator to ONNX Runtime, where some would be of package kernels
 	Profile      string // start of the name of a file with every operator's times, written on Close; empty: none
 }
 
@@ -56,10 +58,12 @@ func NewEngine(spec Spec) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{graph: graph, gradients: gradients, chunk: chunkSize(graph), dense: map[string]*ort.Tensor{}}
-	if e.sum, err = identify(graph, e.chunk); err != nil {
+	lowered := spec.lower(graph)
+	if e.sum, err = identify(lowered, e.chunk); err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
 	}
-	e.session, err = ort.OpenModel(graph, ort.Options{Threads: spec.Threads, Device: spec.Device, Spin: spec.Spin, ProfilePrefix: spec.Profile})
+	e.session, err = ort.OpenModel(lowered, ort.Options{Threads: spec.Threads, Device: spec.Device, Spin: spec.Spin, ProfilePrefix: spec.Profile,
+		Kernels: lowered != graph})
 	if err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
 	}
@@ -70,7 +74,16 @@ func NewEngine(spec Spec) (*Engine, error) {
 	return e, nil
 }
 
-// graph is what an engine runs, and where its gradients leave.
+// lower puts operators of package kernels into a graph where they are to be had; otherwise it returns the graph itself. One
+// that names their domain already comes from a stranger and gets no kernels: they are no part of what metalora reads.
+func (s Spec) lower(graph *onnx.Model) *onnx.Model {
+	if s.NoKernels || s.Device == ort.CUDA || !kernels.Supported() {
+		return graph
+	}
+	return kernels.Lower(graph)
+}
+
+// graph is what an engine runs without kernels, and where its gradients leave.
 func (s Spec) graph() (*onnx.Model, []autodiff.Gradient, error) {
 	graph, err := s.forward()
 	if err != nil || s.Trains == 0 {
