@@ -1,35 +1,100 @@
-//go:build cgo && (linux || darwin)
+//go:build cgo && (linux || darwin) && amd64
 
 #include "gemm.h"
 
-enum { block_rows = 32, block_cols = 64, block_depth = 128 };
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static pthread_key_t scratch_key;
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
 
-// piece computes one row of a block's columns. Products are summed by 128, so that roundings stay few where k is large.
-static void piece(const ml_product *p, size_t i, size_t from, size_t to) {
-	float *y = p->y + i * p->y_row;
-	for (size_t j = from; j < to; j++) y[j] = 0;
-	for (size_t depth = 0; depth < p->k; depth += block_depth) {
-		float sum[block_cols] = {0};
-		for (size_t l = depth; l < least(depth + block_depth, p->k); l++) {
-			float a = p->a[i * p->a_row + l * p->a_col];
-			const float *b = p->b + l * p->b_row;
-			for (size_t j = from; j < to; j++) sum[j - from] += a * b[j * p->b_col];
-		}
-		for (size_t j = from; j < to; j++) y[j] += p->alpha * sum[j - from];
+static void make_scratch_key(void) { pthread_key_create(&scratch_key, free); }
+
+float *ml_scratch(size_t floats) {
+	pthread_once(&scratch_once, make_scratch_key);
+	void *room = pthread_getspecific(scratch_key);
+	if (room != NULL) return room;
+	if (posix_memalign(&room, 4096, floats * sizeof(float)) != 0) return NULL;
+	pthread_setspecific(scratch_key, room);
+	return room;
+}
+
+// width is what the processor's vectors allow.
+typedef struct {
+	ml_part *part;
+	size_t rows, cols; // of a tile
+} width;
+
+static width widest(void) {
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+		return (width){ml_gemm_part_avx512, 12, 32};
+	}
+	return (width){ml_gemm_part_avx2, 6, 16};
+}
+
+// job is a product cut into a grid of parts.
+typedef struct {
+	const ml_product *p;
+	width width;
+	size_t row, col; // strides of y
+	size_t down, across;
+	atomic_int failed;
+} job;
+
+// cut is where the i-th of parts begins that n is cut into, at whole units.
+static size_t cut(size_t n, size_t i, size_t parts, size_t unit) {
+	size_t at = (n + unit - 1) / unit * i / parts * unit;
+	return at < n ? at : n;
+}
+
+static void run(void *data, size_t i) {
+	job *j = data;
+	size_t r = i % j->down, c = i / j->down, m = j->p->m, n = j->p->n;
+	size_t m0 = cut(m, r, j->down, j->width.rows), m1 = cut(m, r + 1, j->down, j->width.rows);
+	size_t n0 = cut(n, c, j->across, j->width.cols), n1 = cut(n, c + 1, j->across, j->width.cols);
+	if (m0 < m1 && n0 < n1 && j->width.part(j->p, j->row, j->col, m0, m1, n0, n1) != 0) atomic_store(&j->failed, 1);
+}
+
+// grid cuts a product into as many parts as threads, so that they pack least: a part packs its rows of a and its columns of b, and
+// what has to be transposed for it costs more.
+static void grid(job *j, size_t threads) {
+	const ml_product *p = j->p;
+	const ml_term *t = &p->terms[0];
+	const double small = 1e6; // operations that are over before another thread is awake
+	j->down = j->across = 1;
+	if (threads < 2 || 2.0 * p->m * p->n * t->k < small) return;
+	double least = -1;
+	for (size_t down = 1; down <= threads; down++) {
+		if (threads % down) continue;
+		size_t across = threads / down;
+		double rows = (double)((p->m + j->width.rows - 1) / j->width.rows), cols = (double)((p->n + j->width.cols - 1) / j->width.cols);
+		if ((double)down > rows || (double)across > cols) continue;
+		double cost = (t->a.col == 1 && !t->a.mask ? 0.15 : 0.5) * p->m / down + (t->b.col == 1 ? 0.5 : 0.8) * p->n / across;
+		if (least < 0 || cost < least) least = cost, j->down = down, j->across = across;
 	}
 }
 
-static void block(void *data, size_t index) {
-	const ml_product *p = data;
-	size_t first = index * block_rows;
-	for (size_t j = 0; j < p->n; j += block_cols) {
-		for (size_t i = first; i < least(first + block_rows, p->m); i++) piece(p, i, j, least(j + block_cols, p->n));
-	}
+// transposed is yᵀ = bᵀ·aᵀ.
+static ml_product transposed(const ml_product *p) {
+	ml_product q = *p;
+	ml_term *t = &q.terms[0];
+	q.m = p->n, q.n = p->m;
+	t->a = (ml_factor){p->terms[0].b.data, p->terms[0].b.col, p->terms[0].b.row, p->terms[0].b.mask};
+	t->b = (ml_factor){p->terms[0].a.data, p->terms[0].a.col, p->terms[0].a.row, p->terms[0].a.mask};
+	return q;
 }
 
 int ml_gemm(const ml_pool *pool, const ml_product *p) {
-	pool->run(pool, (p->m + block_rows - 1) / block_rows, block, (void *)p);
-	return 0;
+	job j = {.p = p, .width = widest(), .row = p->n, .col = 1};
+	// A few columns would fill a part of a tile: they become rows.
+	ml_product narrow;
+	if (p->count == 1 && p->n <= j.width.rows && p->n < p->m && !p->bias && !p->addend && !p->terms[0].mask) {
+		narrow = transposed(p);
+		j.p = &narrow, j.row = 1, j.col = p->n;
+	}
+	grid(&j, pool->threads);
+	pool->run(pool, j.down * j.across, run, &j);
+	return atomic_load(&j.failed) ? -1 : 0;
 }

@@ -3,29 +3,52 @@
 #define METALORA_GEMM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 // ml_pool runs f(data, i) for each i in [0, total), perhaps at once on several threads, and returns when all are done.
 // total is the number of tasks: each should be worth a thread's while (some 20 microseconds).
 typedef struct ml_pool {
 	void (*run)(const struct ml_pool *pool, size_t total, void (*f)(void *data, size_t i), void *data);
 	void *self;
+	size_t threads;
 } ml_pool;
 
-// ml_product is y = alpha · a·b with a [m, k], b [k, n], y [m, n]. Element (i, j) of a lies at a[i*a_row + j*a_col], b's
-// likewise; a row of y is without gaps and starts every y_row elements. y overlaps neither factor.
+// ml_factor is a matrix: element (i, j) is data[i*row + j*col], times mask[i*row + j*col] (0 or 1) where there is a mask.
 typedef struct {
-	size_t m, n, k;
+	const float *data;
+	size_t row, col;
+	const uint8_t *mask;
+} ml_factor;
+
+// ml_term is alpha · a·b with a [m, k], b [k, n], times mask [m, n] (0 or 1, rows without gaps) where there is a mask.
+typedef struct {
+	size_t k;
 	float alpha;
-	const float *a;
-	size_t a_row, a_col;
-	const float *b;
-	size_t b_row, b_col;
+	ml_factor a, b;
+	const uint8_t *mask;
+} ml_term;
+
+// ml_product is y = addend + Σ terms, all [m, n]; the first term has bias [n] under its mask. Rows of y and addend are without
+// gaps; addend may be y itself, but y overlaps nothing else. All terms but the first are thin: k is at most ml_thin.
+typedef struct {
+	size_t m, n, count;
+	ml_term terms[2];
+	const float *bias, *addend; // or NULL
 	float *y;
-	size_t y_row;
 } ml_product;
+
+enum { ml_thin = 64 };
 
 // ml_gemm computes a product on the threads of a pool. Each element is summed in an order that depends on the sizes alone.
 // It returns 0, or -1 where there is no memory to work in.
 int ml_gemm(const ml_pool *pool, const ml_product *p);
+
+// ml_scratch is this thread's memory to pack factors in, of the same size at each call; NULL where there is none.
+float *ml_scratch(size_t floats);
+
+// A part of a product on this thread: rows [m0, m1) and columns [n0, n1) of y, whose element (i, j) lies at i*row + j*col.
+// One for each width of vectors.
+typedef int ml_part(const ml_product *p, size_t row, size_t col, size_t m0, size_t m1, size_t n0, size_t n1);
+ml_part ml_gemm_part_avx2, ml_gemm_part_avx512;
 
 #endif

@@ -17,6 +17,9 @@ import (
 // Domain of the operators in a model.
 const Domain = "metalora"
 
+// Threads is the entry of a session's configuration that says how many threads it has.
+const Threads = "metalora.threads"
+
 // version of the domain's operator set.
 const version = 1
 

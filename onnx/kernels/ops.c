@@ -22,6 +22,7 @@ typedef struct {
 	const OrtApi *api;
 	const ml_op *op;
 	ml_value attr[ml_max_attrs];
+	size_t threads; // of the session
 } kernel;
 
 OrtStatus *ml_fail(const ml_call *call, const char *format, ...) {
@@ -148,17 +149,29 @@ static OrtStatus *read_attr(const OrtApi *api, const OrtKernelInfo *info, const 
 	return api->KernelInfoGetAttribute_int64(info, attr->name, &value->i);
 }
 
+// read_threads is how many threads the session says it has, 1 where it says nothing.
+static OrtStatus *read_threads(const OrtApi *api, const OrtKernelInfo *info, size_t *threads) {
+	OrtKeyValuePairs *entries = NULL;
+	ml_try(api->KernelInfo_GetConfigEntries(info, &entries));
+	const char *text = api->GetKeyValue(entries, ML_THREADS);
+	long n = text == NULL ? 1 : strtol(text, NULL, 10);
+	*threads = n < 1 ? 1 : (size_t)n;
+	api->ReleaseKeyValuePairs(entries);
+	return NULL;
+}
+
 static OrtStatus *create(const OrtCustomOp *op, const OrtApi *api, const OrtKernelInfo *info, void **made) {
 	kernel *k = calloc(1, sizeof *k);
 	if (k == NULL) return api->CreateStatus(ORT_FAIL, DOMAIN ": out of memory");
 	k->api = api;
 	k->op = row(op);
-	for (size_t i = 0; i < ml_max_attrs && k->op->attrs[i].name != NULL; i++) {
-		OrtStatus *status = read_attr(api, info, &k->op->attrs[i], &k->attr[i]);
-		if (status != NULL) {
-			free(k);
-			return status;
-		}
+	OrtStatus *status = read_threads(api, info, &k->threads);
+	for (size_t i = 0; status == NULL && i < ml_max_attrs && k->op->attrs[i].name != NULL; i++) {
+		status = read_attr(api, info, &k->op->attrs[i], &k->attr[i]);
+	}
+	if (status != NULL) {
+		free(k);
+		return status;
 	}
 	*made = k;
 	return NULL;
@@ -166,7 +179,7 @@ static OrtStatus *create(const OrtCustomOp *op, const OrtApi *api, const OrtKern
 
 static OrtStatus *compute(void *made, OrtKernelContext *context) {
 	const kernel *k = made;
-	ml_call call = {.api = k->api, .op = k->op, .context = context, .attr = k->attr, .pool = {parallel}};
+	ml_call call = {.api = k->api, .op = k->op, .context = context, .attr = k->attr, .pool = {parallel, NULL, k->threads}};
 	call.pool.self = &call;
 	for (size_t i = 0; i < count_letters(k->op->inputs); i++) ml_try(fetch(&call, i));
 	return k->op->compute(&call);

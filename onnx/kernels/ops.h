@@ -7,6 +7,9 @@
 
 #include "gemm.h"
 
+// ML_THREADS is the entry of a session's configuration that says how many threads it has: ONNX Runtime does not tell.
+#define ML_THREADS "metalora.threads"
+
 enum { ml_max_inputs = 16, ml_max_outputs = 8, ml_max_attrs = 8, ml_max_rank = 8 };
 
 // ml_attr is an attribute that every node of an operator must have. kind is 'i' (int64) or 'f' (float).

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
 	"metalora/onnx"
+	"metalora/onnx/kernels"
 
 	engine "github.com/yalue/onnxruntime_go"
 )
@@ -167,7 +169,7 @@ func (o Options) session() (*engine.SessionOptions, error) {
 		steps = append(steps, appendCUDA(so))
 	}
 	if o.Kernels {
-		steps = append(steps, addKernels(so))
+		steps = append(steps, addKernels(so), so.AddSessionConfigEntry(kernels.Threads, strconv.Itoa(threads)))
 	}
 	if err := errors.Join(steps...); err != nil {
 		so.Destroy()
