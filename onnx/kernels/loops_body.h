@@ -15,7 +15,7 @@ static inline lanes exp_negative(lanes z) {
 	p = p * r + 0.5f;
 	p = p * r * r + r;
 	lanes power = (lanes)((__builtin_convertvector(n, whole) + 127) << 23);
-	return (lanes)((whole)(p * power + power) & (z >= -87.0f | z != z));
+	return (lanes)((whole)(p * power + power) & ~(z < -87.0f));
 }
 
 // tail is Φ(-|x|) with e = exp(-x²/2): e * t * Q(t), t = 1/(1 + c|x|), where Q is the polynomial of degree 9 with the least
