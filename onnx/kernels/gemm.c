@@ -1,10 +1,9 @@
-//go:build cgo && (linux || darwin) && amd64
+//go:build cgo && (linux || darwin)
 
 #include "gemm.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 static pthread_key_t scratch_key;
@@ -28,10 +27,14 @@ typedef struct {
 } width;
 
 static width widest(void) {
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512vl")) {
 		return (width){ml_gemm_part_avx512, 12, 32};
 	}
-	return (width){ml_gemm_part_avx2, 6, 16};
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (width){ml_gemm_part_avx2, 6, 16};
+#endif
+	return (width){ml_gemm_part_plain, 6, 8};
 }
 
 // job is a product cut into a grid of parts.
@@ -90,7 +93,7 @@ int ml_gemm(const ml_pool *pool, const ml_product *p) {
 	job j = {.p = p, .width = widest(), .row = p->n, .col = 1};
 	// A few columns would fill a part of a tile: they become rows.
 	ml_product narrow;
-	if (p->count == 1 && p->n <= j.width.rows && p->n < p->m && !p->bias && !p->addend && !p->terms[0].mask) {
+	if (p->count == 1 && p->n <= ml_thin && p->n < p->m && !p->bias && !p->addend && !p->terms[0].mask) {
 		narrow = transposed(p);
 		j.p = &narrow, j.row = 1, j.col = p->n;
 	}

@@ -131,11 +131,11 @@ func TestGemmRefuses(t *testing.T) {
 		a, b []int
 		want string
 	}{
-		{[]int{2, 3}, []int{4, 5}, "metalora.Gemm: [2, 3] x [4, 5]: the inner dimensions differ"},
-		{[]int{2, 0}, []int{4, 5}, "inner dimensions"},
-		{[]int{3}, []int{3, 4}, "input 0 has rank 1, want 2"},
-		{[]int{2, 3}, nil, "input 1 has rank 0, want 2"},
-		{[]int{2, 3}, []int{1, 3, 4}, "input 1 has rank 3, want 2"},
+		{[]int{2, 3}, []int{4, 5}, "metalora.Gemm: [2, 3] x [4, 5]: the dimensions do not fit"},
+		{[]int{2, 0}, []int{4, 5}, "do not fit"},
+		{[]int{3}, []int{3, 4}, "input 1 has rank 1, want 2"},
+		{[]int{2, 3}, nil, "input 2 has rank 0, want 2"},
+		{[]int{2, 3}, []int{1, 3, 4}, "input 2 has rank 3, want 2"},
 	} {
 		t.Run(fmt.Sprint(c.a, c.b), func(t *testing.T) {
 			b := onnx.NewBuilder(&onnx.Graph{Name: "anything"})

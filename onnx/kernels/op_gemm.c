@@ -1,9 +1,9 @@
-//go:build cgo && (linux || darwin) && amd64
+//go:build cgo && (linux || darwin)
 
 #include "ops.h"
 
 // The inputs and attributes of Gemm, in the order of its row.
-enum { in_a, in_b, in_bias, in_addend, in_a_mask, in_b_mask, in_mask, in_a2, in_b2, in_mask2 };
+enum { in_addend, in_a, in_b, in_bias, in_a_mask, in_b_mask, in_mask, in_a2, in_b2, in_mask2 };
 enum { attr_trans_a, attr_trans_b, attr_alpha, attr_trans_b2, attr_alpha2 };
 
 // factor is input index as a matrix [rows, cols], transposed by strides alone.
@@ -35,7 +35,7 @@ static OrtStatus *shaped(ml_call *call, size_t index, size_t rows, size_t cols) 
 
 static OrtStatus *unfit(ml_call *call, size_t a, size_t b) {
 	const int64_t *x = call->in[a].dims, *y = call->in[b].dims;
-	return ml_fail(call, "[%lld, %lld] and [%lld, %lld] do not fit as factors", (long long)x[0], (long long)x[1], (long long)y[0], (long long)y[1]);
+	return ml_fail(call, "[%lld, %lld] x [%lld, %lld]: the dimensions do not fit", (long long)x[0], (long long)x[1], (long long)y[0], (long long)y[1]);
 }
 
 // second adds the thin term.

@@ -121,6 +121,8 @@ OrtStatus *ml_same(const ml_call *call, size_t a, size_t b) {
 	return NULL;
 }
 
+size_t ml_row(const ml_tensor *t) { return t->rank == 0 ? 1 : t->dims[t->rank - 1]; }
+
 // What follows are the callbacks of OrtCustomOp.
 
 static const ml_op *row(const OrtCustomOp *op) { return ((const entry *)op)->op; }
@@ -143,6 +145,18 @@ static OrtCustomOpInputOutputCharacteristic output_presence(const OrtCustomOp *o
 static OrtMemType input_memory(const OrtCustomOp *op, size_t i) { return (void)op, (void)i, OrtMemTypeDefault; }
 static int zero(const OrtCustomOp *op) { return (void)op, 0; }
 static int one(const OrtCustomOp *op) { return (void)op, 1; }
+
+// first_in_place is the map of operators with in_place: of input 0 to output 0. The callback is not told which operator asks.
+static size_t first_in_place(int **inputs, int **outputs) {
+	*inputs = calloc(1, sizeof **inputs);
+	*outputs = calloc(1, sizeof **outputs);
+	return *inputs != NULL && *outputs != NULL;
+}
+
+static void free_map(int *inputs, int *outputs) {
+	free(inputs);
+	free(outputs);
+}
 
 static OrtStatus *read_attr(const OrtApi *api, const OrtKernelInfo *info, const ml_attr *attr, ml_value *value) {
 	if (attr->kind == 'f') return api->KernelInfoGetAttribute_float(info, attr->name, &value->f);
@@ -209,6 +223,10 @@ static OrtStatus *make_domain(const OrtApi *api, OrtCustomOpDomain **made) {
 	ml_try(api->CreateCustomOpDomain(DOMAIN, made));
 	for (size_t i = 0; i < ml_ops_count; i++) {
 		registered.entries[i] = (entry){callbacks, &ml_ops[i]};
+		if (ml_ops[i].in_place) {
+			registered.entries[i].base.GetMayInplace = first_in_place;
+			registered.entries[i].base.ReleaseMayInplace = free_map;
+		}
 		ml_try(api->CustomOpDomain_Add(*made, &registered.entries[i].base));
 	}
 	return NULL;

@@ -31,6 +31,7 @@ typedef struct {
 	const char *name, *inputs, *outputs;
 	OrtStatus *(*compute)(ml_call *call);
 	ml_attr attrs[ml_max_attrs];
+	bool in_place; // output 0 has the shape of input 0, and may lie where it lies if nothing else reads that any more
 } ml_op;
 
 extern const ml_op ml_ops[];
@@ -67,6 +68,9 @@ OrtStatus *ml_rank(const ml_call *call, size_t index, size_t rank);
 
 // ml_same fails unless two inputs have the same shape.
 OrtStatus *ml_same(const ml_call *call, size_t a, size_t b);
+
+// ml_row is the size of the last dimension, 1 of a scalar.
+size_t ml_row(const ml_tensor *t);
 
 // ml_try returns from the calling function where a status is an error.
 #define ml_try(expression)                        \

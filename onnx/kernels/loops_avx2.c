@@ -1,0 +1,12 @@
+//go:build cgo && (linux || darwin)
+
+#if defined(__x86_64__)
+#define ML_AVX2
+#include "loops.h"
+
+#include "lanes.h"
+
+#include "loops_body.h"
+
+#include "lanes_end.h"
+#endif
