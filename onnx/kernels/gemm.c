@@ -60,22 +60,25 @@ static void run(void *data, size_t i) {
 	if (m0 < m1 && n0 < n1 && j->width.part(j->p, j->row, j->col, m0, m1, n0, n1) != 0) atomic_store(&j->failed, 1);
 }
 
-// grid cuts a product into as many parts as threads, so that they pack least: a part packs its rows of a and its columns of b, and
-// what has to be transposed for it costs more.
+// grid cuts a product into a few parts for each thread, since threads wake late and are stopped by others, so that they pack
+// least: a part packs its rows of a and its columns of b, and what has to be transposed for it costs more.
 static void grid(job *j, size_t threads) {
+	enum { parts_of_a_thread = 1 };
+	const double small = 4e6; // operations, some 20 microseconds
 	const ml_product *p = j->p;
 	const ml_term *t = &p->terms[0];
-	const double small = 1e6; // operations that are over before another thread is awake
+	size_t rows = (p->m + j->width.rows - 1) / j->width.rows, cols = (p->n + j->width.cols - 1) / j->width.cols;
+	double most = 2.0 * p->m * p->n * t->k / small, least = 0;
+	size_t parts = threads < 2 ? 1 : threads * parts_of_a_thread;
+	if (most < parts) parts = most < 1 ? 1 : (size_t)most;
 	j->down = j->across = 1;
-	if (threads < 2 || 2.0 * p->m * p->n * t->k < small) return;
-	double least = -1;
-	for (size_t down = 1; down <= threads; down++) {
-		if (threads % down) continue;
-		size_t across = threads / down;
-		double rows = (double)((p->m + j->width.rows - 1) / j->width.rows), cols = (double)((p->n + j->width.cols - 1) / j->width.cols);
-		if ((double)down > rows || (double)across > cols) continue;
-		double cost = (t->a.col == 1 && !t->a.mask ? 0.15 : 0.5) * p->m / down + (t->b.col == 1 ? 0.5 : 0.8) * p->n / across;
-		if (least < 0 || cost < least) least = cost, j->down = down, j->across = across;
+	for (size_t down = 1; down <= parts; down++) {
+		size_t across = parts / down;
+		if (down > rows) break;
+		if (across > cols) across = cols;
+		double pack = (t->a.col == 1 && !t->a.mask ? 0.35 : 0.5) * p->m * across + (t->b.col == 1 ? 0.5 : 0.8) * p->n * down;
+		double missing = (double)p->m * p->n / 16 * (parts - down * across) / parts; // threads that wait
+		if (down == 1 || pack + missing < least) least = pack + missing, j->down = down, j->across = across;
 	}
 }
 

@@ -73,7 +73,11 @@ always void finish(int rows, const tile *t, lanes (*sum)[2]) {
 always void multiply(const int rows, const int packed, const tile *t) {
 	lanes sum[MR][2];
 #pragma GCC unroll 12
-	for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = (lanes){0};
+	for (int i = 0; i < rows; i++) {
+		sum[i][0] = sum[i][1] = (lanes){0};
+		__builtin_prefetch(t->y + i * t->row, 1); // written when the sums are done
+		__builtin_prefetch(t->y + i * t->row + NR - 1, 1);
+	}
 	const size_t row = packed ? 1 : t->a_row, step = packed ? MR : 1;
 	const float *b = t->b, *a[4] = {t->a, t->a + 3 * row, t->a + 6 * row, t->a + 9 * row};
 	for (size_t k = 0; k < t->k; k++, b += NR) {
@@ -160,6 +164,8 @@ static void panel(const ml_factor *b, size_t k0, size_t k, size_t n0, size_t col
 	size_t i = 0;
 	if (cols == NR && b->col == 1) {
 		for (; i < k; i++) {
+			__builtin_prefetch(b->data + from + i * b->row + NR, 0, 2); // the next panel's
+			__builtin_prefetch(b->data + from + i * b->row + NR + LANES, 0, 2);
 			*(lanes *)(to + i * NR) = masked(b, from + i * b->row);
 			*(lanes *)(to + i * NR + LANES) = masked(b, from + i * b->row + LANES);
 		}
@@ -180,7 +186,10 @@ static void stripe(const ml_factor *a, size_t m0, size_t rows, size_t k0, size_t
 	for (size_t i = 0; i < rows; i += MR, to += k * MR) {
 		const size_t from = (m0 + i) * a->row + k0 * a->col, mr = rows - i < MR ? rows - i : MR;
 		if (mr == MR && a->row == 1 && !a->mask) {
-			for (size_t l = 0; l < k; l++) __builtin_memcpy(to + l * MR, a->data + from + l * a->col, MR * sizeof *to);
+			for (size_t l = 0; l < k; l++) {
+				__builtin_prefetch(a->data + from + l * a->col + 2 * MR, 0, 2); // the next stripes'
+				__builtin_memcpy(to + l * MR, a->data + from + l * a->col, MR * sizeof *to);
+			}
 			continue;
 		}
 		for (size_t l = 0; l < k; l++) {

@@ -59,10 +59,10 @@ static ONNXTensorElementDataType element_type(char type) {
 	return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
 }
 
-// parallel has the session's threads run f. ParallelFor fails only where it is given no function.
+// parallel has the session's threads run f, each taking the next i when it is done with one. ParallelFor fails only where it is given no function.
 static void parallel(const ml_pool *pool, size_t total, void (*f)(void *, size_t), void *data) {
 	const ml_call *call = pool->self;
-	OrtStatus *status = total == 1 ? NULL : call->api->KernelContext_ParallelFor(call->context, f, total, 0, data);
+	OrtStatus *status = total == 1 ? NULL : call->api->KernelContext_ParallelFor(call->context, f, total, total, data);
 	if (total == 1 || status != NULL) {
 		for (size_t i = 0; i < total; i++) f(data, i);
 	}
