@@ -35,7 +35,7 @@ type inferCase struct {
 }
 
 func inferCases() []inferCase {
-	return slices.Concat(elementwiseCases, matMulCases, layoutCases, blockCases, selectCases, valuesCases, windowCases)
+	return slices.Concat(kernelCases, elementwiseCases, matMulCases, layoutCases, blockCases, selectCases, valuesCases, windowCases)
 }
 
 // model builds the case's graph, whose output is the value that is looked at.
@@ -43,7 +43,7 @@ func (c inferCase) model() *Model {
 	b := NewBuilder(&Graph{})
 	y := c.build(b)
 	m := NewModel(b.Graph)
-	m.Opsets[microsoft] = 1
+	m.Opsets[microsoft], m.Opsets["metalora"] = 1, 1
 	b.Graph.Outputs = []ValueInfo{{Name: y}}
 	return m
 }

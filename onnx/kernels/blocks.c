@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// block_elements is the size of a block, some 10 microseconds of work. No more than most_rows are summed in float.
-enum { block_elements = 24576, most_rows = 128, column_chunk = 1024 };
+// block_elements is the least size of a block, some 10 microseconds of work. Where rows are summed, a block has 32 to 128 of
+// them: each costs a row of sums, and all are summed in float.
+enum { block_elements = 24576, least_rows = 32, most_rows = 128, column_chunk = 1024 };
 
 typedef struct {
 	size_t rows, block_rows, blocks, width;
@@ -40,7 +41,8 @@ static void add_partial(void *data, size_t index) {
 int ml_blocks(const ml_pool *pool, size_t rows, size_t n, ml_block *f, const void *data, float *sums, size_t width) {
 	blocks b = {.rows = rows, .width = width, .f = f, .data = data, .sums = sums};
 	b.block_rows = block_elements / (n + 1) + 1;
-	if (width > 0) b.block_rows = smaller(b.block_rows, most_rows);
+	if (width > 0 && b.block_rows < least_rows) b.block_rows = least_rows;
+	if (width > 0 && b.block_rows > most_rows) b.block_rows = most_rows;
 	b.blocks = (rows + b.block_rows - 1) / b.block_rows;
 	if (width > 0 && b.blocks > 0) {
 		b.partial = malloc(b.blocks * width * sizeof *b.partial);

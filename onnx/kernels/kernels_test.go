@@ -13,7 +13,7 @@ import (
 )
 
 // draw fills a tensor with numbers around zero.
-func draw(r *rand.Rand, t *testing.T, shape ...int) *ort.Tensor {
+func draw(r *rand.Rand, t testing.TB, shape ...int) *ort.Tensor {
 	t.Helper()
 	n := 1
 	for _, d := range shape {

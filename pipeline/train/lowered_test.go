@@ -30,6 +30,11 @@ func TestLoweredGradients(t *testing.T) {
 					spec := Spec{Architecture: folder.Architecture, Trains: Base | Head, LoRADropout: rate,
 						Dropout: models.Dropout{Hidden: rate, Attention: rate, Head: rate}}
 					tensors := folder.Tensors.Clone()
+					for name, x := range models.FreshHead(folder.Architecture, rng.New(1, "head")) {
+						if _, there := tensors[name]; !there {
+							tensors[name] = x
+						}
+					}
 					if rank > 0 {
 						adapter := drawn(t, folder, adapters.LoRA{Rank: rank, Alpha: 8}, "lowered")
 						spec.Sites, spec.Trains = adapter.Sites, Base|Head|Adapter
