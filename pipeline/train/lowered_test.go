@@ -30,10 +30,12 @@ func TestLoweredGradients(t *testing.T) {
 					spec := Spec{Architecture: folder.Architecture, Trains: Base | Head, LoRADropout: rate,
 						Dropout: models.Dropout{Hidden: rate, Attention: rate, Head: rate}}
 					tensors := folder.Tensors.Clone()
+					adapter := drawn(t, folder, adapters.LoRA{Rank: max(rank, 1), Alpha: 8}, "lowered")
 					if rank > 0 {
-						adapter := drawn(t, folder, adapters.LoRA{Rank: rank, Alpha: 8}, "lowered")
 						spec.Sites, spec.Trains = adapter.Sites, Base|Head|Adapter
-						for name, x := range adapter.Tensors {
+					}
+					for _, name := range spec.Trained() { // a bare model's head is the adapter's too
+						if x, ok := adapter.Tensors[name]; ok {
 							tensors[name] = x
 						}
 					}
