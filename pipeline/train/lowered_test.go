@@ -30,15 +30,12 @@ func TestLoweredGradients(t *testing.T) {
 					spec := Spec{Architecture: folder.Architecture, Trains: Base | Head, LoRADropout: rate,
 						Dropout: models.Dropout{Hidden: rate, Attention: rate, Head: rate}}
 					tensors := folder.Tensors.Clone()
-					for name, x := range models.FreshHead(folder.Architecture, rng.New(1, "head")) {
-						if _, there := tensors[name]; !there {
-							tensors[name] = x
-						}
-					}
+					adapter := drawn(t, folder, adapters.LoRA{Rank: max(rank, 1), Alpha: 8}, "lowered")
 					if rank > 0 {
-						adapter := drawn(t, folder, adapters.LoRA{Rank: rank, Alpha: 8}, "lowered")
 						spec.Sites, spec.Trains = adapter.Sites, Base|Head|Adapter
-						for name, x := range adapter.Tensors {
+					}
+					for _, name := range spec.Trained() { // a bare model's head is the adapter's too
+						if x, ok := adapter.Tensors[name]; ok {
 							tensors[name] = x
 						}
 					}
@@ -97,6 +94,9 @@ func checkFused(t *testing.T, spec Spec) {
 		if after[op] > 0 {
 			t.Errorf("%d of %d %s are left", after[op], before[op], op)
 		}
+	}
+	if blocks := before["Softmax"]; after["Softmax"] > 0 || after["Attention"] != blocks || after["AttentionGrad"] != blocks {
+		t.Errorf("%d Softmax are left of %d, with %d Attention and %d AttentionGrad", after["Softmax"], blocks, after["Attention"], after["AttentionGrad"])
 	}
 	if norms := before["LayerNormalization"]; after["LayerNormalizationGrad"] != norms {
 		t.Errorf("%d gradients of %d norms", after["LayerNormalizationGrad"], norms)
