@@ -38,17 +38,14 @@ typedef struct {
 	size_t cols;
 } tile;
 
-// finish puts the sums of a tile into y. At an edge, or where y is transposed, element by element.
-always void finish(int rows, const tile *t, lanes (*sum)[2]) {
+// finish puts the sums of a tile into y: at an edge, or where y is transposed, element by element.
+static void finish(size_t rows, const tile *t, const float (*sum)[NR]) {
 	if (t->cols == NR && t->col == 1) {
-		lanes bias[2] = {{0}, {0}};
-		if (t->bias) bias[0] = load(t->bias), bias[1] = load(t->bias + LANES);
-#pragma GCC unroll 12
-		for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 2
-			for (int h = 0; h < 2; h++) {
-				size_t at = i * t->row + h * LANES;
-				lanes x = sum[i][h] * t->alpha + bias[h];
+		for (size_t i = 0; i < rows; i++) {
+			for (size_t j = 0; j < NR; j += LANES) {
+				const size_t at = i * t->row + j;
+				lanes x = load(&sum[i][j]) * t->alpha;
+				if (t->bias) x += load(t->bias + j);
 				if (t->mask) x *= kept(t->mask + at);
 				if (t->addend) x += load(t->addend + at);
 				store(t->y + at, x);
@@ -56,21 +53,19 @@ always void finish(int rows, const tile *t, lanes (*sum)[2]) {
 		}
 		return;
 	}
-	float apart[MR][NR] __attribute__((aligned(64)));
-#pragma GCC unroll 12
-	for (int i = 0; i < rows; i++) store(apart[i], sum[i][0]), store(apart[i] + LANES, sum[i][1]);
-	for (int i = 0; i < rows; i++) {
+	for (size_t i = 0; i < rows; i++) {
 		for (size_t j = 0; j < t->cols; j++) {
-			size_t at = i * t->row + j * t->col;
-			float x = apart[i][j] * t->alpha + (t->bias ? t->bias[j] : 0);
+			const size_t at = i * t->row + j * t->col;
+			float x = sum[i][j] * t->alpha;
+			if (t->bias) x += t->bias[j];
 			if (t->mask) x *= t->mask[at];
-			t->y[at] = x + (t->addend ? t->addend[at] : 0);
+			t->y[at] = t->addend ? x + t->addend[at] : x;
 		}
 	}
 }
 
 // multiply sums a tile over its depth. rows and packed are constants where it is inlined, so that sums stay in registers.
-always void multiply(const int rows, const int packed, const tile *t) {
+always void multiply(const int rows, const int packed, const tile *t, float (*to)[NR]) {
 	lanes sum[MR][2];
 #pragma GCC unroll 12
 	for (int i = 0; i < rows; i++) {
@@ -93,21 +88,24 @@ always void multiply(const int rows, const int packed, const tile *t) {
 #pragma GCC unroll 4
 		for (int g = 0; g < (rows + 2) / 3; g++) a[g] += step;
 	}
-	finish(rows, t, sum);
+#pragma GCC unroll 12
+	for (int i = 0; i < rows; i++) store(to[i], sum[i][0]), store(to[i] + LANES, sum[i][1]);
 }
 
 #define ROWS(n)                                      \
 	case n:                                          \
-		if (packed) multiply(n, 1, t);         \
-		else multiply(n, 0, t);                \
+		if (packed) multiply(n, 1, t, sum);         \
+		else multiply(n, 0, t, sum);                \
 		break;
 static void tiled(size_t rows, int packed, const tile *t) {
+	float sum[MR][NR] __attribute__((aligned(64)));
 	switch (rows) {
 		ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
 #if defined(ML_AVX512)
 		ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
 #endif
 	}
+	finish(rows, t, sum);
 }
 #undef ROWS
 
