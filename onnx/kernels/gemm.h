@@ -2,6 +2,7 @@
 #ifndef METALORA_GEMM_H
 #define METALORA_GEMM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

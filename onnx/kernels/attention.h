@@ -1,0 +1,36 @@
+// Attention of transformer encoders and its gradient, float32. Nothing here knows ONNX Runtime.
+#ifndef METALORA_ATTENTION_H
+#define METALORA_ATTENTION_H
+
+#include <stdint.h>
+
+#include "gemm.h"
+
+// ml_attention is attention of rows times heads. For each row and head it is
+//
+//	probabilities = softmax(scale · q kᵀ + mask)    [queries, keys]
+//	context = (probabilities where kept) v          [queries, width]
+//
+// with the heads side by side in memory: q and context are [rows·queries, heads·width], k and v [rows·keys, heads·width].
+typedef struct {
+	size_t rows, heads, queries, keys, width;
+	float scale;
+	const float *q, *k, *v;
+	const float *mask;         // [rows, keys], or [rows, queries, keys] with masked_queries
+	bool masked_queries;
+	const uint8_t *kept;       // [rows, heads, queries, keys]: 0 drops a probability; NULL: all are kept
+	float *context;            // written by the forward pass only
+	float *saved;              // [rows, heads, queries, 2]: a softmax's greatest score and 1/sum; forward writes it unless NULL
+	const float *d_context;    // of context's shape, and likewise
+	float *d_q, *d_k, *d_v;    // the gradients, each NULL where it is not wanted
+} ml_attention;
+
+// ml_attention_forward computes context, ml_attention_backward d_q, d_k and d_v, on the threads of a pool. Each element is
+// summed in an order that depends on the sizes alone. They return 0, or -1 where there is no memory to work in.
+int ml_attention_forward(const ml_pool *pool, const ml_attention *a);
+int ml_attention_backward(const ml_pool *pool, const ml_attention *a);
+
+// ml_attention_lanes is the most floats in a vector that the processor is asked for: tests run the other variants with it.
+extern int ml_attention_lanes;
+
+#endif
