@@ -4,62 +4,13 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define INL static inline __attribute__((always_inline))
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-enum {
-	block_floats = 8192, // of a block of scores: it should stay in the first cache
-	most_terms = 512,    // that one sum adds up before it joins others
-	pair_floats = 40000, // multiplications that are worth a task of their own, at least
-};
-
-#define NAME_OF(name, set) name##_##set
-
-#if defined(__x86_64__)
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
-#define LANES 16
-#define NAME(name) NAME_OF(name, wide)
-#define tile_rows 12
-#include "shuffle.h"
-#include "attention_lanes.h"
-#undef LANES
-#undef NAME
-#undef tile_rows
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#define LANES 8
-#define NAME(name) NAME_OF(name, middle)
-#define tile_rows 6
-#include "shuffle.h"
-#include "attention_lanes.h"
-#undef LANES
-#undef NAME
-#undef tile_rows
-#pragma GCC pop_options
-
-#endif
-
-#define LANES 4
-#define NAME(name) NAME_OF(name, plain)
-#define tile_rows 6
-#include "shuffle.h"
-#include "attention_lanes.h"
+enum { pair_floats = 40000 }; // multiplications that are worth a task of their own, at least
 
 // variant is the functions for a set of instructions.
 typedef struct {
-	size_t (*room)(const ml_attention *a, bool backward);
-	void (*forward)(const ml_attention *a, size_t pair, float *scratch);
-	void (*backward)(const ml_attention *a, size_t pair, float *scratch);
+	ml_attention_room *room;
+	ml_attention_pair *forward, *backward;
 } variant;
 
 int ml_attention_lanes = 16;
@@ -68,11 +19,11 @@ static variant choose(void) {
 #if defined(__x86_64__)
 	if (ml_attention_lanes >= 16 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-		return (variant){room_wide, forward_wide, backward_wide};
+		return (variant){ml_attention_room_avx512, ml_attention_forward_avx512, ml_attention_backward_avx512};
 	}
-	if (ml_attention_lanes >= 8 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (variant){room_middle, forward_middle, backward_middle};
+	if (ml_attention_lanes >= 8 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (variant){ml_attention_room_avx2, ml_attention_forward_avx2, ml_attention_backward_avx2};
 #endif
-	return (variant){room_plain, forward_plain, backward_plain};
+	return (variant){ml_attention_room_plain, ml_attention_forward_plain, ml_attention_backward_plain};
 }
 
 // Each thread keeps the memory that it works in until it ends.
@@ -103,7 +54,7 @@ static float *scratch(size_t floats) {
 // job is what the tasks of a call share.
 typedef struct {
 	const ml_attention *attention;
-	void (*pair)(const ml_attention *a, size_t pair, float *scratch);
+	ml_attention_pair *pair;
 	size_t room, pairs, each; // floats, all pairs and those of a task
 	int failed;
 } job;

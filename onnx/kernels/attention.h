@@ -2,6 +2,7 @@
 #ifndef METALORA_ATTENTION_H
 #define METALORA_ATTENTION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "gemm.h"
@@ -29,6 +30,13 @@ typedef struct {
 // summed in an order that depends on the sizes alone. They return 0, or -1 where there is no memory to work in.
 int ml_attention_forward(const ml_pool *pool, const ml_attention *a);
 int ml_attention_backward(const ml_pool *pool, const ml_attention *a);
+
+// Room is how many floats one row and head needs to work in; a pair is row·heads + head. One for each instruction set.
+typedef size_t ml_attention_room(const ml_attention *a, bool backward);
+typedef void ml_attention_pair(const ml_attention *a, size_t pair, float *scratch);
+ml_attention_room ml_attention_room_avx512, ml_attention_room_avx2, ml_attention_room_plain;
+ml_attention_pair ml_attention_forward_avx512, ml_attention_forward_avx2, ml_attention_forward_plain;
+ml_attention_pair ml_attention_backward_avx512, ml_attention_backward_avx2, ml_attention_backward_plain;
 
 // ml_attention_lanes is the most floats in a vector that the processor is asked for: tests run the other variants with it.
 extern int ml_attention_lanes;

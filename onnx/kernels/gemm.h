@@ -2,7 +2,6 @@
 #ifndef METALORA_GEMM_H
 #define METALORA_GEMM_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,17 +1,15 @@
-// Shuffles of two vectors of LANES elements by constant patterns, in gcc's and clang's words. Included once for each LANES.
+// Shuffles of two vectors of LANES elements by constant patterns, in gcc's and clang's words.
 //
 // LOWERs and UPPERs are the two outcomes of one stage of a transposition: rows i and i|s swap the elements whose column has
 // bit s in the one and not in the other. AWAYs takes lane l's element from lane l+s, as far as there is one.
-#undef LANES_OF
-#if LANES == 16
+#if defined(ML_AVX512)
 #define LANES_OF(f, s) f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s), f(8, s), f(9, s), f(10, s), f(11, s), f(12, s), f(13, s), f(14, s), f(15, s)
-#elif LANES == 8
+#elif defined(ML_AVX2)
 #define LANES_OF(f, s) f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s)
 #else
 #define LANES_OF(f, s) f(0, s), f(1, s), f(2, s), f(3, s)
 #endif
 
-#ifndef SHUFFLE
 #define LOWER_LANE(l, s) ((l) & (s) ? LANES + (l) - (s) : (l))
 #define UPPER_LANE(l, s) ((l) & (s) ? LANES + (l) : (l) + (s))
 #define AWAY_LANE(l, s) (((l) + (s)) % LANES)
@@ -30,6 +28,5 @@
 #ifdef __clang__
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
-#endif
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (whole){__VA_ARGS__})
 #endif
