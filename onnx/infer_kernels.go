@@ -5,7 +5,7 @@ package onnx
 func init() {
 	for op, rule := range map[string]shapeRule{
 		"Gelu": sameAsFirst, "GeluGrad": likeFirstWithSum, "Mask": likeFirstWithSum, "ColumnSum": columnSum,
-		"LayerNormalizationGrad": normGrad, "Gemm": gemmOfKernels,
+		"LayerNormalizationGrad": normGrad, "Gemm": gemmOfKernels, "Attention": fusedAttention, "AttentionGrad": fusedAttentionGrad,
 	} {
 		shapeRules[operator{"metalora", op}] = rule
 	}
@@ -52,5 +52,28 @@ func gemmOfKernels(s *site) error {
 		return err
 	}
 	s.set(0, s.dtype(1), Shape{a[0], b[1]})
+	return nil
+}
+
+// fusedAttention: q [..., n], k, v, mask [rows, 1, any, keys] -> [..., n], and [rows, heads, queries, 2].
+func fusedAttention(s *site) error {
+	q, rows := s.shape(0), Dim{Size: -1}
+	if m := s.shape(3); len(m) == 4 {
+		rows = m[0]
+	}
+	s.set(0, s.dtype(0), q)
+	queries := Dim{Size: -1}
+	if len(q) > 0 {
+		queries = q[:len(q)-1].product().over(rows.number()).dim()
+	}
+	s.set(1, s.dtype(0), Shape{rows, {Size: s.Int("heads", 1)}, queries, {Size: 2}})
+	return nil
+}
+
+// fusedAttentionGrad: the context's gradient, q, k, v -> the gradients by q, k and v.
+func fusedAttentionGrad(s *site) error {
+	for i := range 3 {
+		s.set(i, s.dtype(i+1), s.shape(i+1))
+	}
 	return nil
 }

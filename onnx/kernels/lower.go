@@ -19,8 +19,8 @@ func Lower(m *onnx.Model) *onnx.Model {
 	}
 	c := m.Clone()
 	l := newLowering(c.Graph, facts)
-	for _, pass := range []func(*lowering, *onnx.Node){(*lowering).gemm, (*lowering).factors, (*lowering).products, (*lowering).norm,
-		(*lowering).geluGrad, (*lowering).gelu, (*lowering).mask, (*lowering).sum} {
+	for _, pass := range []func(*lowering, *onnx.Node){(*lowering).attention, (*lowering).gemm, (*lowering).factors, (*lowering).products,
+		(*lowering).norm, (*lowering).geluGrad, (*lowering).gelu, (*lowering).mask, (*lowering).sum} {
 		l.walk(pass)
 	}
 	if !l.replaced || !l.finish() {

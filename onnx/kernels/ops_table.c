@@ -8,6 +8,8 @@ OrtStatus *ml_op_gelu_grad(ml_call *call);
 OrtStatus *ml_op_norm_grad(ml_call *call);
 OrtStatus *ml_op_column_sum(ml_call *call);
 OrtStatus *ml_op_mask(ml_call *call);
+OrtStatus *ml_op_attention(ml_call *call);
+OrtStatus *ml_op_attention_grad(ml_call *call);
 
 // ml_ops has all operators. What each computes is said at its function.
 const ml_op ml_ops[] = {
@@ -16,6 +18,8 @@ const ml_op ml_ops[] = {
 	{"GeluGrad", "ff", "ff?", ml_op_gelu_grad, {{"tanh", 'i'}}, .in_place = true},
 	{"LayerNormalizationGrad", "ffffff?f?f?f?f?f?f?f?", "ff?f?", ml_op_norm_grad, .in_place = true},
 	{"ColumnSum", "f", "f", ml_op_column_sum},
+	{"Attention", "ffffb?", "ff?", ml_op_attention, {{"heads", 'i'}, {"scale", 'f'}}, .in_place = true},
+	{"AttentionGrad", "ffffffb?", "f?f?f?", ml_op_attention_grad, {{"heads", 'i'}, {"scale", 'f'}}, .in_place = true},
 	{"Mask", "fbf?", "ff?", ml_op_mask, .in_place = true},
 };
 

@@ -98,6 +98,9 @@ func checkFused(t *testing.T, spec Spec) {
 			t.Errorf("%d of %d %s are left", after[op], before[op], op)
 		}
 	}
+	if blocks := before["Softmax"]; after["Softmax"] > 0 || after["Attention"] != blocks || after["AttentionGrad"] != blocks {
+		t.Errorf("%d Softmax are left of %d, with %d Attention and %d AttentionGrad", after["Softmax"], blocks, after["Attention"], after["AttentionGrad"])
+	}
 	if norms := before["LayerNormalization"]; after["LayerNormalizationGrad"] != norms {
 		t.Errorf("%d gradients of %d norms", after["LayerNormalizationGrad"], norms)
 	}
