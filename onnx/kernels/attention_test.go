@@ -1,0 +1,367 @@
+package kernels_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"metalora/onnx"
+	"metalora/onnx/autodiff"
+	"metalora/onnx/kernels"
+	"metalora/onnx/ort"
+)
+
+// attention is a graph of attention as package models builds it.
+type attention struct {
+	heads, width int
+	single       bool // one query a row
+	deep         bool // projections are [rows, length, hidden]
+	dropout      bool
+	unscaled     bool
+	mask         string // "source": [rows, 1, 1, length], "expanded", or "queries": [rows, 1, queries, length]
+	wrt          []string
+}
+
+func (a attention) String() string {
+	return fmt.Sprintf("%dx%d single=%v deep=%v dropout=%v unscaled=%v %s %v", a.heads, a.width, a.single, a.deep, a.dropout, a.unscaled, a.mask, a.wrt)
+}
+
+// model has the outputs z, the context times an input, and the gradients by wrt.
+func (a attention) model(t testing.TB) *onnx.Model {
+	t.Helper()
+	b := onnx.NewBuilder(&onnx.Graph{Name: "attention"})
+	m := onnx.NewModel(b.Graph)
+	m.DefineDim("tokens", "length*rows")
+	hidden := a.heads * a.width
+	b.Input("ids", onnx.Int64, "rows", "length")
+	queries, shape := any("length"), []any{"tokens", hidden}
+	if a.deep {
+		shape = []any{"rows", "length", hidden}
+	}
+	keys := slices.Clone(shape)
+	if a.single {
+		queries, shape = 1, []any{"rows", hidden}
+	}
+	split := b.Op("Concat", []string{b.Op("Shape", []string{"ids"}), b.Ints(int64(a.heads), int64(a.width))}, onnx.IntAttr("axis", 0))
+	q, k, v := b.Input("q", onnx.Float, shape...), b.Input("k", onnx.Float, keys...), b.Input("v", onnx.Float, keys...)
+	part := func(x, split string, perm ...int64) string {
+		return b.Op("Transpose", []string{b.Op("Reshape", []string{x, split})}, onnx.IntsAttr("perm", perm...))
+	}
+	qs := split
+	if a.single {
+		qs = b.Ints(-1, 1, int64(a.heads), int64(a.width))
+	}
+	scores := b.Op("MatMul", []string{part(q, qs, 0, 2, 1, 3), part(k, split, 0, 2, 3, 1)})
+	if !a.unscaled {
+		scores = b.Op("Mul", []string{scores, b.Scalar(0.3)})
+	}
+	p := b.Op("Softmax", []string{b.Op("Add", []string{scores, a.added(b, queries)})}, onnx.IntAttr("axis", -1))
+	if a.dropout {
+		p = b.Op("Mul", []string{p, b.Op("Cast", []string{b.Input("kept", onnx.Bool, "rows", a.heads, queries, "length")}, onnx.IntAttr("to", int64(onnx.Float)))})
+	}
+	y := b.Op("Transpose", []string{b.Op("MatMul", []string{p, part(v, split, 0, 2, 1, 3)})}, onnx.IntsAttr("perm", 0, 2, 1, 3))
+	joined := b.Ints(-1, int64(hidden))
+	if a.deep {
+		joined = b.Ints(0, 0, int64(hidden))
+	}
+	y = b.Op("Reshape", []string{y, joined})
+	b.Named("z", "Mul", []string{y, b.Input("c", onnx.Float, shape...)})
+	b.Output("z", onnx.Float, shape...)
+	m, _, err := autodiff.Differentiate(m, autodiff.Request{Of: "z", Wrt: a.wrt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// added is what is added to the scores.
+func (a attention) added(b *onnx.Builder, queries any) string {
+	if a.mask == "queries" {
+		return b.Input("mask", onnx.Float, "rows", 1, queries, "length")
+	}
+	mask := b.Input("mask", onnx.Float, "rows", 1, 1, "length")
+	if a.mask == "source" {
+		return mask
+	}
+	length := b.Op("Gather", []string{b.Op("Shape", []string{"ids"}), b.Ints(1)}, onnx.IntAttr("axis", 0))
+	return b.Op("Expand", []string{mask, b.Op("Concat", []string{b.Ints(1, 1), length, b.Ints(1)}, onnx.IntAttr("axis", 0))})
+}
+
+// feed draws inputs for a model. A fourth of what may be looked at is barred, and a row now and then sees nothing.
+func (a attention) feed(r *rand.Rand, t *testing.T, m *onnx.Model, rows, length int) map[string]*ort.Tensor {
+	t.Helper()
+	sizes := map[string]int{"rows": rows, "length": length, "tokens": rows * length, "length*rows": rows * length}
+	in := map[string]*ort.Tensor{}
+	for _, v := range m.Graph.Inputs {
+		var shape []int
+		n := 1
+		for _, d := range v.Shape {
+			size := int(d.Size)
+			if size < 0 {
+				size = sizes[d.Name]
+			}
+			shape = append(shape, size)
+			n *= size
+		}
+		switch {
+		case v.Type == onnx.Int64:
+			in[v.Name] = tensor(t, shape, make([]int64, n))
+		case v.Type == onnx.Bool:
+			kept := make([]bool, n)
+			for i := range kept {
+				kept[i] = r.IntN(10) > 0
+			}
+			in[v.Name] = tensor(t, shape, kept)
+		case v.Name == "mask":
+			mask, blind := make([]float32, n), r.IntN(4) == 0
+			for i := range mask {
+				if r.IntN(4) == 0 || blind && i < length {
+					mask[i] = -3.4028234663852886e38
+				}
+			}
+			in[v.Name] = tensor(t, shape, mask)
+		default:
+			in[v.Name] = draw(r, t, shape...)
+		}
+	}
+	return in
+}
+
+func tensor[T ort.Element](t testing.TB, shape []int, data []T) *ort.Tensor {
+	t.Helper()
+	x, err := ort.NewTensor(shape, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { x.Close() })
+	return x
+}
+
+// TestAttention compares the operators with the chains that they stand for, and with themselves on one thread: bit for bit.
+func TestAttention(t *testing.T) {
+	skipWithout(t)
+	all := []string{"q", "k", "v"}
+	for _, lanes := range []int{16, 8, 4} {
+		kernels.LimitLanes(lanes)
+		defer kernels.LimitLanes(16)
+		r := rand.New(rand.NewPCG(5, uint64(lanes)))
+		for _, a := range []attention{
+			{heads: 3, width: 32, mask: "expanded", dropout: true, wrt: all},
+			{heads: 2, width: 64, mask: "expanded", wrt: all},
+			{heads: 3, width: 32, single: true, mask: "source", dropout: true, wrt: all},
+			{heads: 2, width: 5, deep: true, mask: "queries", wrt: all},
+			{heads: 1, width: 33, mask: "source", unscaled: true, wrt: all},
+			{heads: 2, width: 20, mask: "queries", dropout: true, wrt: all},
+			{heads: 2, width: 16, mask: "source", dropout: true, wrt: []string{"v"}},
+			{heads: 2, width: 16, mask: "source", dropout: true, wrt: []string{"q"}},
+			{heads: 2, width: 16, mask: "source", wrt: []string{"k", "v"}},
+			{heads: 2, width: 1, mask: "expanded", dropout: true, wrt: []string{}},
+		} {
+			t.Run(fmt.Sprint(lanes, a), func(t *testing.T) { compareAttention(t, r, a) })
+		}
+	}
+}
+
+func compareAttention(t *testing.T, r *rand.Rand, a attention) {
+	plain := a.model(t)
+	lowered := kernels.Lower(plain)
+	count := map[string]int{}
+	for _, n := range lowered.Graph.Nodes {
+		count[n.Op]++
+	}
+	if count["Attention"] != 1 || count["AttentionGrad"] != min(1, len(a.wrt)) || count["Softmax"]+count["MatMul"]+count["Transpose"] > 0 {
+		t.Fatalf("operators %v", count)
+	}
+	var sessions []*ort.Session
+	for i, m := range []*onnx.Model{plain, lowered, lowered} {
+		s, err := ort.OpenModel(m, ort.Options{Threads: 1 + i%2, Kernels: i > 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		sessions = append(sessions, s)
+	}
+	for _, length := range []int{1 + r.IntN(9), 1 + r.IntN(60), 100, 129 + r.IntN(500)} {
+		in := a.feed(r, t, plain, 1+r.IntN(3), length)
+		want, got, alone := fetch(t, sessions[0], in), fetch(t, sessions[1], in), fetch(t, sessions[2], in)
+		for name := range want {
+			largest := float32(1)
+			for _, x := range want[name] {
+				largest = max(largest, x, -x)
+			}
+			near(t, got[name], want[name], 4e-6*float64(largest))
+			near(t, got[name], alone[name], 0)
+		}
+	}
+}
+
+// fetch is all outputs of a run.
+func fetch(t *testing.T, s *ort.Session, in map[string]*ort.Tensor) map[string][]float32 {
+	t.Helper()
+	out := map[string]*ort.Tensor{}
+	for _, v := range s.Outputs() {
+		out[v.Name] = nil
+	}
+	if err := s.Run(in, out); err != nil {
+		t.Fatal(err)
+	}
+	data := map[string][]float32{}
+	for name, x := range out {
+		data[name] = slices.Clone(ort.Data[float32](x))
+		x.Close()
+	}
+	return data
+}
+
+// TestAttentionLeaves: chains that look alike but compute something else, or whose probabilities somebody reads, stay.
+func TestAttentionLeaves(t *testing.T) {
+	a := attention{heads: 2, width: 4, mask: "source", wrt: []string{"q", "k", "v"}}
+	softmax := func(m *onnx.Model) *onnx.Node {
+		return m.Graph.Nodes[slices.IndexFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return n.Op == "Softmax" })]
+	}
+	// change replaces a node by one with other attributes or inputs.
+	change := func(m *onnx.Model, op string, with func(n *onnx.Node)) {
+		i := slices.IndexFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return n.Op == op })
+		n := *m.Graph.Nodes[i]
+		n.Inputs, n.Attrs = slices.Clone(n.Inputs), slices.Clone(n.Attrs)
+		with(&n)
+		m.Graph.Nodes[i] = &n
+	}
+	for name, spoil := range map[string]func(m *onnx.Model){
+		"nothing": nil,
+		"probabilities are an output": func(m *onnx.Model) {
+			m.Graph.Outputs = append(m.Graph.Outputs, onnx.ValueInfo{Name: softmax(m).Output(0), Type: onnx.Float})
+		},
+		"another axis": func(m *onnx.Model) { change(m, "Softmax", func(n *onnx.Node) { n.Attrs[0].I = 1 }) },
+		"one mask for all rows": func(m *onnx.Model) {
+			i := slices.IndexFunc(m.Graph.Inputs, func(v onnx.ValueInfo) bool { return v.Name == "mask" })
+			m.Graph.Inputs[i].Shape = onnx.Dims(1, 1, 1, "length")
+		},
+		"a mask of who knows how many rows": func(m *onnx.Model) {
+			i := slices.IndexFunc(m.Graph.Inputs, func(v onnx.ValueInfo) bool { return v.Name == "mask" })
+			m.Graph.Inputs[i].Shape = onnx.Dims("lines", 1, 1, "length")
+		},
+		"heads stay where they are": func(m *onnx.Model) {
+			change(m, "Transpose", func(n *onnx.Node) { n.Attrs[0] = onnx.IntsAttr("perm", 0, 1, 2, 3) })
+		},
+		"a scale that is fed": func(m *onnx.Model) {
+			i := slices.IndexFunc(m.Graph.Nodes, func(n *onnx.Node) bool { return n.Op == "Mul" })
+			m.Graph.Inputs = append(m.Graph.Inputs, onnx.ValueInfo{Name: m.Graph.Nodes[i].Inputs[1], Type: onnx.Float, Shape: onnx.Shape{}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := a.model(t)
+			if spoil != nil {
+				spoil(m)
+			}
+			left := slices.ContainsFunc(kernels.Lower(m).Graph.Nodes, func(n *onnx.Node) bool { return n.Op == "Softmax" })
+			if left != (spoil != nil) {
+				t.Errorf("the softmax is left: %v", left)
+			}
+		})
+	}
+}
+
+// TestAttentionRefuses: shapes that do not fit are errors of the operators.
+func TestAttentionRefuses(t *testing.T) {
+	skipWithout(t)
+	r := rand.New(rand.NewPCG(7, 8))
+	good := [][]int{{6, 8}, {6, 8}, {6, 8}, {6, 8}, {2, 1, 1, 3}, {2, 2, 3, 2}, {2, 2, 3, 3}}
+	for _, c := range []struct {
+		input int // of AttentionGrad; Attention lacks the first, and the sixth
+		shape []int
+		heads int64
+		want  string
+	}{
+		{0, []int{6, 8}, 2, ""},
+		{0, []int{5, 8}, 2, "dimension 0 is 5 in input 0 and 6 in input 1"},
+		{1, []int{7, 8}, 2, "7 queries are not as many for each of 2 rows"},
+		{1, []int{6, 6}, 2, "queries have 6 elements and keys 8"},
+		{1, []int{6, 0}, 2, "0 elements a token"},
+		{1, []int{}, 2, "1 elements a token, want a multiple of 2 heads"},
+		{2, []int{6, 4}, 2, "dimension 1 is 4 in input"},
+		{3, []int{6}, 2, "has rank 2, input"},
+		{2, []int{4, 8}, 2, "dimension 0 is 4 in input"},
+		{4, []int{2, 3}, 2, "has rank 2, want 4"},
+		{4, []int{2, 2, 1, 3}, 2, "the mask has 2 heads, want 1"},
+		{4, []int{2, 1, 2, 3}, 2, "the mask has 2 queries, want 1 or 3"},
+		{4, []int{2, 1, 1, 4}, 2, "6 keys, want 4 in each of 2 rows"},
+		{4, []int{4, 1, 1, 3}, 2, "6 queries are not as many for each of 4 rows"},
+		{4, []int{0, 1, 1, 3}, 2, "6 queries are not as many for each of 0 rows"},
+		{5, []int{2, 2, 3, 1}, 2, "dimension 3 of input 5 is 1, want 2"},
+		{5, []int{2, 2, 3}, 2, "input 5 has rank 3, want 4"},
+		{6, []int{2, 2, 3, 4}, 2, "is 4, want 3"},
+		{6, []int{2, 1, 3, 3}, 2, "is 1, want 2"},
+		{0, []int{6, 8}, 3, "8 elements a token, want a multiple of 3 heads"},
+		{0, []int{6, 8}, 0, "multiple of 0 heads"},
+		{0, []int{6, 8}, -2, "multiple of -2 heads"},
+	} {
+		for _, op := range []string{"Attention", "AttentionGrad"} {
+			t.Run(fmt.Sprint(op, c.input, c.shape, c.heads), func(t *testing.T) {
+				shapes := slices.Clone(good)
+				shapes[c.input] = c.shape
+				want := c.want
+				if op == "Attention" {
+					shapes = slices.Concat(shapes[1:5], shapes[6:])
+					if (c.input == 0 || c.input == 5) && c.heads == 2 {
+						want = ""
+					}
+				}
+				err := runAttention(r, t, op, shapes, c.heads)
+				switch {
+				case want == "" && err != nil:
+					t.Error(err)
+				case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+					t.Errorf("got %v, want %q", err, want)
+				}
+			})
+		}
+	}
+}
+
+// TestAttentionEmpty: nothing to look at, or nothing that looks, gives zeros or nothing.
+func TestAttentionEmpty(t *testing.T) {
+	skipWithout(t)
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, shapes := range [][][]int{
+		{{0, 8}, {0, 8}, {0, 8}, {0, 8}, {0, 1, 1, 3}, {0, 2, 0, 2}, {0, 2, 0, 3}},
+		{{6, 8}, {6, 8}, {0, 8}, {0, 8}, {2, 1, 1, 0}, {2, 2, 3, 2}, {2, 2, 3, 0}},
+		{{0, 8}, {0, 8}, {6, 8}, {6, 8}, {2, 1, 1, 3}, {2, 2, 0, 2}, {2, 2, 0, 3}},
+	} {
+		t.Run(fmt.Sprint(shapes), func(t *testing.T) {
+			if err := runAttention(r, t, "Attention", slices.Concat(shapes[1:5], shapes[6:]), 2); err != nil {
+				t.Error(err)
+			}
+			if err := runAttention(r, t, "AttentionGrad", shapes, 2); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// runAttention runs one operator on inputs of shapes, the last one booleans.
+func runAttention(r *rand.Rand, t *testing.T, op string, shapes [][]int, heads int64) error {
+	t.Helper()
+	g, in := &onnx.Graph{Name: op}, map[string]*ort.Tensor{}
+	n := &onnx.Node{Domain: kernels.Domain, Op: op, Outputs: []string{"y"}, Attrs: []onnx.Attr{onnx.IntAttr("heads", heads), onnx.FloatAttr("scale", 1)}}
+	for i, shape := range shapes {
+		name := fmt.Sprint("in", i)
+		n.Inputs = append(n.Inputs, name)
+		v := onnx.ValueInfo{Name: name, Type: onnx.Float}
+		if in[name] = draw(r, t, shape...); i == len(shapes)-1 {
+			size := 1
+			for _, d := range shape {
+				size *= d
+			}
+			v.Type, in[name] = onnx.Bool, tensor(t, shape, make([]bool, size))
+		}
+		g.Inputs = append(g.Inputs, v)
+	}
+	g.Nodes, g.Outputs = []*onnx.Node{n}, []onnx.ValueInfo{{Name: "y", Type: onnx.Float}}
+	m := onnx.NewModel(g)
+	m.Opsets[kernels.Domain] = 1
+	_, _, err := run(t, m, ort.Options{Threads: 2, Kernels: true}, in)
+	return err
+}

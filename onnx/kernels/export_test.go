@@ -1,0 +1,4 @@
+package kernels
+
+// LimitLanes is limitLanes, for tests.
+var LimitLanes = limitLanes
