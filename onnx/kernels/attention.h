@@ -10,16 +10,16 @@
 // ml_attention is attention of rows times heads. For each row and head it is
 //
 //	probabilities = softmax(scale · q kᵀ + mask)    [queries, keys]
-//	context = (probabilities where kept) v          [queries, width]
+//	context = (factor · probabilities where kept) v   [queries, width]
 //
 // with the heads side by side in memory: q and context are [rows·queries, heads·width], k and v [rows·keys, heads·width].
 typedef struct {
 	size_t rows, heads, queries, keys, width;
-	float scale;
+	float scale, factor;
 	const float *q, *k, *v;
 	const float *mask;         // [rows, keys], or [rows, queries, keys] with masked_queries
 	bool masked_queries;
-	const uint8_t *kept;       // [rows, heads, queries, keys]: 0 drops a probability; NULL: all are kept
+	const uint8_t *kept;       // [rows, heads, queries, keys]: 0 drops a probability; NULL: all are kept and factor is 1
 	float *context;            // written by the forward pass only
 	float *saved;              // [rows, heads, queries, 2]: a softmax's greatest score and 1/sum; forward writes it unless NULL
 	const float *d_context;    // of context's shape, and likewise

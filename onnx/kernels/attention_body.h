@@ -13,7 +13,7 @@
 enum {
 	panel = 2 * LANES,
 	tile_rows = LANES == 16 ? 12 : 6, // the most for which sums and factors fit the registers
-	block_floats = 8192,              // of a block of scores: it should stay in the first cache
+	block_floats = 16384,             // of a block of scores: two of them should stay in the second cache
 	most_terms = 512,                 // that one sum adds up before it joins others
 };
 
@@ -327,10 +327,10 @@ void ML_NAME(ml_attention_forward)(const ml_attention *a, size_t pair, float *sc
 		for (size_t i = 0; i < rows; i++) {
 			float top, total;
 			softmax(w.scores + i * w.keys, w.keys, kept_row(a, pair, first + i), kept_end(a), &top, &total);
-			w.factors[i] = 1 / total;
+			w.factors[i] = a->factor / total;
 			if (a->saved != NULL) {
 				float *saved = a->saved + 2 * (pair * a->queries + first + i);
-				saved[0] = top, saved[1] = w.factors[i];
+				saved[0] = top, saved[1] = 1 / total;
 			}
 		}
 		const bool direct = w.width == a->width;
@@ -343,11 +343,11 @@ void ML_NAME(ml_attention_forward)(const ml_attention *a, size_t pair, float *sc
 
 // unsoftmax turns a row of scores and the gradient of its dropped probabilities into those probabilities and the gradient of
 // the product q kᵀ.
-always void unsoftmax(float *x, float *d, size_t n, const uint8_t *kept, const uint8_t *end, const float *saved, float scale) {
-	const float top = saved[0], factor = saved[1];
+always void unsoftmax(float *x, float *d, size_t n, const uint8_t *kept, const uint8_t *end, const float *saved, float scale, float factor) {
+	const float top = saved[0], share = saved[1];
 	lanes sum = {0};
 	for (size_t j = 0; j < n; j += LANES) {
-		const lanes p = exponential(load(x + j) - top) * factor;
+		const lanes p = exponential(load(x + j) - top) * share;
 		lanes g = load(d + j);
 		if (kept != NULL) g = (lanes)((whole)g & bits(kept + j, end));
 		sum += p * g;
@@ -359,7 +359,7 @@ always void unsoftmax(float *x, float *d, size_t n, const uint8_t *kept, const u
 		if (kept != NULL) {
 			const whole keep = bits(kept + j, end);
 			g = (lanes)((whole)g & keep);
-			store(x + j, (lanes)((whole)p & keep));
+			store(x + j, (lanes)((whole)(p * factor) & keep));
 		}
 		store(d + j, p * scale * (g - mean));
 	}
@@ -380,10 +380,10 @@ void ML_NAME(ml_attention_backward)(const ml_attention *a, size_t pair, float *s
 		const size_t rows = a->queries - first < w.block ? a->queries - first : w.block;
 		const float *d_context = a->d_context + p.q + first * p.stride;
 		score(a, &p, &w, first, rows);
-		multiply_rows(rows, w.keys, a->width, d_context, p.stride, w.values, w.others, w.keys, (ending){.factor = 1});
+		multiply_rows(rows, w.keys, a->width, d_context, p.stride, w.values, w.others, w.keys, (ending){.factor = a->factor});
 		for (size_t i = 0; i < rows; i++) {
 			unsoftmax(w.scores + i * w.keys, w.others + i * w.keys, w.keys, kept_row(a, pair, first + i), kept_end(a),
-			                a->saved + 2 * (pair * a->queries + first + i), a->scale);
+			                a->saved + 2 * (pair * a->queries + first + i), a->scale, a->factor);
 		}
 		const ending sum = {.factor = 1, .add = first > 0};
 		if (a->d_v != NULL) {

@@ -20,6 +20,7 @@ type attention struct {
 	single       bool // one query a row
 	deep         bool // projections are [rows, length, hidden]
 	dropout      bool
+	factor       float32 // of what dropout keeps, with another name behind it; 0: none
 	unscaled     bool
 	mask         string // "source": [rows, 1, 1, length], "expanded", or "queries": [rows, 1, queries, length]
 	wrt          []string
@@ -61,6 +62,9 @@ func (a attention) model(t testing.TB) *onnx.Model {
 	p := b.Op("Softmax", []string{b.Op("Add", []string{scores, a.added(b, queries)})}, onnx.IntAttr("axis", -1))
 	if a.dropout {
 		p = b.Op("Mul", []string{p, b.Op("Cast", []string{b.Input("kept", onnx.Bool, "rows", a.heads, queries, "length")}, onnx.IntAttr("to", int64(onnx.Float)))})
+	}
+	if a.factor != 0 {
+		p = b.Op("Identity", []string{b.Op("Mul", []string{p, b.Scalar(a.factor)})})
 	}
 	y := b.Op("Transpose", []string{b.Op("MatMul", []string{p, part(v, split, 0, 2, 1, 3)})}, onnx.IntsAttr("perm", 0, 2, 1, 3))
 	joined := b.Ints(-1, int64(hidden))
@@ -158,7 +162,7 @@ func TestAttention(t *testing.T) {
 			{heads: 3, width: 32, single: true, mask: "source", dropout: true, wrt: all},
 			{heads: 2, width: 5, deep: true, mask: "queries", wrt: all},
 			{heads: 1, width: 33, mask: "source", unscaled: true, wrt: all},
-			{heads: 2, width: 20, mask: "queries", dropout: true, wrt: all},
+			{heads: 2, width: 20, mask: "queries", dropout: true, factor: 1.25, wrt: all},
 			{heads: 2, width: 16, mask: "source", dropout: true, wrt: []string{"v"}},
 			{heads: 2, width: 16, mask: "source", dropout: true, wrt: []string{"q"}},
 			{heads: 2, width: 16, mask: "source", wrt: []string{"k", "v"}},
@@ -350,7 +354,7 @@ func TestAttentionEmpty(t *testing.T) {
 func runAttention(r *rand.Rand, t *testing.T, op string, shapes [][]int, heads int64) error {
 	t.Helper()
 	g, in := &onnx.Graph{Name: op}, map[string]*ort.Tensor{}
-	n := &onnx.Node{Domain: kernels.Domain, Op: op, Outputs: []string{"y"}, Attrs: []onnx.Attr{onnx.IntAttr("heads", heads), onnx.FloatAttr("scale", 1)}}
+	n := &onnx.Node{Domain: kernels.Domain, Op: op, Outputs: []string{"y"}, Attrs: []onnx.Attr{onnx.IntAttr("heads", heads), onnx.FloatAttr("scale", 1), onnx.FloatAttr("factor", 1)}}
 	for i, shape := range shapes {
 		name := fmt.Sprint("in", i)
 		n.Inputs = append(n.Inputs, name)

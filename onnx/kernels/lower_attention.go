@@ -12,8 +12,10 @@ type attention struct {
 	heads    int64
 	scale    float32
 	softmax  string
-	kept     string // a mask of dropout, or empty
-	dropped  string // what it leaves of softmax
+	kept     string     // a mask of dropout, or empty
+	factor   float32    // of what it keeps
+	drop     *onnx.Node // its product with softmax, or nil
+	dropped  string     // what it leaves of softmax
 	end      *onnx.Node
 	dy       string        // the context's gradient, taken apart to its heads; empty where there is none
 	backward [3]*onnx.Node // the last nodes of the gradients by q, k and v, nil where one is not wanted
@@ -78,13 +80,16 @@ func (l *lowering) attention(n *onnx.Node) {
 
 // forwardEnd follows the softmax through dropout and the product with the values to the context.
 func (l *lowering) forwardEnd(a *attention) bool {
-	a.dropped = a.softmax
+	a.dropped, a.factor = a.softmax, 1
 	for _, r := range l.readers[a.softmax] {
 		for _, mask := range r.Inputs {
 			if r.Domain == "" && r.Op == "Mul" && l.bits(mask) != "" && l.same(l.bits(mask), a.softmax) {
-				a.kept, a.dropped = l.bits(mask), r.Output(0)
+				a.kept, a.drop, a.dropped = l.bits(mask), r, r.Output(0)
 			}
 		}
+	}
+	if a.drop != nil {
+		l.factored(a)
 	}
 	for _, r := range l.readers[a.dropped] {
 		if r.Domain == "" && r.Op == "MatMul" && r.Input(0) == a.dropped && named("V", headed("v", swapped))(l, r.Input(1), a.letters) {
@@ -93,6 +98,20 @@ func (l *lowering) forwardEnd(a *attention) bool {
 		}
 	}
 	return false
+}
+
+// factored follows what dropout leaves through the product with its factor, where that is not elsewhere, and another name.
+func (l *lowering) factored(a *attention) {
+	if n := l.only(a.dropped); n != nil && n.Domain == "" && n.Op == "Mul" {
+		for _, factor := range n.Inputs {
+			if f, ok := l.scalar(factor); ok {
+				a.factor, a.dropped = f, n.Output(0)
+			}
+		}
+	}
+	if n := l.only(a.dropped); n != nil && n.Domain == "" && n.Op == "Identity" {
+		a.dropped = n.Output(0)
+	}
 }
 
 // bits is the mask of booleans that a value is a cast of; gradients go by bytes. It is empty where there is none.
@@ -155,7 +174,7 @@ func (a *attention) mask(l *lowering) string {
 
 // backwardEnds finds the gradients by q, k and v. It fails where somebody else reads the probabilities, who needs the chain.
 func (l *lowering) backwardEnds(a *attention) bool {
-	known := []*onnx.Node{l.makers[a.dropped]} // readers of probabilities
+	known := []*onnx.Node{a.drop} // readers of probabilities
 	for _, r := range l.readers[a.dropped] {
 		product := l.turnedProduct(r)
 		switch {
@@ -222,6 +241,9 @@ func (a *attention) slope() pattern {
 		return func(_ *lowering, v string, _ map[string]string) bool { return v == value }
 	}
 	g := node("MatMul", as("dy"), permuted(lastTwo, is(a.letters["V"])))
+	if a.factor != 1 {
+		g = node("Mul", g, number(float64(a.factor)))
+	}
 	if a.kept != "" {
 		g = node("Mul", g, func(l *lowering, value string, _ map[string]string) bool { return l.bits(value) == a.kept })
 	}
@@ -266,7 +288,7 @@ func (l *lowering) backwardFits(a *attention) bool {
 
 // putAttention puts the operators where the chain ends and where its gradient does.
 func (l *lowering) putAttention(a *attention) {
-	attrs := []onnx.Attr{onnx.IntAttr("heads", a.heads), onnx.FloatAttr("scale", a.scale)}
+	attrs := []onnx.Attr{onnx.IntAttr("heads", a.heads), onnx.FloatAttr("scale", a.scale), onnx.FloatAttr("factor", a.factor)}
 	inputs := []string{a.letters["q"], a.letters["k"], a.letters["v"], a.mask(l)}
 	outputs, gradients := []string{a.end.Output(0)}, []string{"", "", ""}
 	var at *onnx.Node

@@ -41,9 +41,11 @@ static OrtStatus *want_shape(ml_call *call, size_t index, size_t n0, size_t n1, 
 	return NULL;
 }
 
-// read_kept takes a mask of dropout where there is one.
+// read_kept takes a mask of dropout and its factor, where there is one.
 static OrtStatus *read_kept(ml_call *call, size_t index, ml_attention *a) {
+	a->factor = 1;
 	if (!call->in[index].given) return NULL;
+	a->factor = call->attr[2].f;
 	a->kept = call->in[index].data;
 	return want_shape(call, index, a->rows, a->heads, a->queries, a->keys);
 }
