@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"metalora/onnx"
+	"metalora/onnx/kernels"
 )
 
 // check compares the tensors of a run with what the model declares, so that a mistake is told by the value's name and
@@ -115,7 +116,8 @@ func allocatable(v onnx.ValueInfo) error {
 	return fmt.Errorf("element type %s has no Go type; open the session without this output", v.Type)
 }
 
-// aliased refuses to write to memory that the same run reads or writes elsewhere.
+// aliased refuses to write to memory that the same run reads or writes elsewhere, but for sums that are made in place (see
+// [kernels.Accumulate]).
 func aliased(feeds, fetches map[string]*Tensor) error {
 	used := map[unsafe.Pointer]string{}
 	for name, t := range feeds {
@@ -127,7 +129,7 @@ func aliased(feeds, fetches map[string]*Tensor) error {
 		if t == nil || t.data == nil {
 			continue
 		}
-		if other, ok := used[t.data]; ok {
+		if other, ok := used[t.data]; ok && other != kernels.Into(name) {
 			return fmt.Errorf("output %q: its memory is also that of %q", name, other)
 		}
 		used[t.data] = name

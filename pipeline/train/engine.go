@@ -49,6 +49,7 @@ type Engine struct {
 	weights   []string               // inputs that are weights
 	segments  bool                   // token_type_ids is an input
 	dense     map[string]*ort.Tensor // gradient outputs of fixed shape, by output name
+	sums      map[string]bool        // gradient outputs that add to the accumulators themselves
 }
 
 // NewEngine builds the graph, differentiates it where something trains, and opens a session on it.
@@ -59,6 +60,9 @@ func NewEngine(spec Spec) (*Engine, error) {
 	}
 	e := &Engine{graph: graph, gradients: gradients, chunk: chunkSize(graph), dense: map[string]*ort.Tensor{}}
 	lowered := spec.lower(graph)
+	if lowered != graph {
+		e.sums = kernels.Accumulate(lowered, e.outputs())
+	}
 	if e.sum, err = identify(lowered, e.chunk); err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
 	}
@@ -72,6 +76,17 @@ func NewEngine(spec Spec) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// outputs names the gradients of fixed shape.
+func (e *Engine) outputs() []string {
+	var names []string
+	for _, g := range e.gradients {
+		if g.IDs == "" {
+			names = append(names, g.Output)
+		}
+	}
+	return names
 }
 
 // lower puts operators of package kernels into a graph where they are to be had; otherwise it returns the graph itself. One
@@ -180,7 +195,7 @@ func (e *Engine) prepare(graph *onnx.Model, spec Spec) error {
 		shapes[s.Linear+".lora_B.weight"] = []int{s.Out, s.Rank}
 	}
 	for _, g := range e.gradients {
-		if g.IDs != "" {
+		if g.IDs != "" || e.sums[g.Output] {
 			continue
 		}
 		shape := shapes[g.Of]
@@ -279,6 +294,14 @@ func (e *Engine) accumulate(ctx context.Context, batch tokenize.Batch, targets [
 	}
 	fetches := map[string]*ort.Tensor{"loss": nil}
 	for _, g := range e.gradients {
+		if e.sums[g.Output] { // read and written where the sum lies
+			sum, err := find(sets, g.Of).sum()
+			if err != nil {
+				return 0, err
+			}
+			f.tensors[kernels.Into(g.Output)], fetches[g.Output] = sum, sum
+			continue
+		}
 		fetches[g.Output] = e.dense[g.Output]
 		if _, fed := f.tensors[g.IDs]; g.IDs != "" && !fed {
 			fetches[g.IDs] = nil
@@ -295,16 +318,19 @@ func (e *Engine) accumulate(ctx context.Context, batch tokenize.Batch, targets [
 // release closes what the engine allocated in a run.
 func (e *Engine) release(fetches map[string]*ort.Tensor) {
 	for name, t := range fetches {
-		if e.dense[name] == nil && t != nil {
+		if e.dense[name] == nil && !e.sums[name] && t != nil {
 			t.Close()
 		}
 	}
 }
 
-// add puts a run's gradients onto the accumulators.
+// add puts those of a run's gradients onto the accumulators that did not add themselves.
 func (e *Engine) add(fed, fetched map[string]*ort.Tensor, sets []*Set) {
 	var pieces []func()
 	for _, g := range e.gradients {
+		if e.sums[g.Output] {
+			continue
+		}
 		p := find(sets, g.Of)
 		values, sum := ort.Data[float32](fetched[g.Output]), p.gradient()
 		if g.IDs != "" {

@@ -19,6 +19,7 @@ type Param struct {
 
 	tensor *ort.Tensor // over Value
 	grad   []float32   // sum over the turns of the current step; nil where the weight is frozen
+	over   *ort.Tensor // over grad, where the engine adds to it in place
 	m, v   []float32   // AdamW's moments
 	steps  int         // AdamW's own count of this weight's steps
 }
@@ -52,6 +53,9 @@ func NewSet(tensors safetensors.Tensors, pad map[string]int) (*Set, error) {
 func (s *Set) Close() {
 	for _, p := range s.params {
 		p.tensor.Close()
+		if p.over != nil {
+			p.over.Close()
+		}
 	}
 }
 
@@ -83,6 +87,18 @@ func (p *Param) gradient() []float32 {
 		p.grad = make([]float32, len(p.Value))
 	}
 	return p.grad
+}
+
+// sum returns the accumulator as the engine reads and writes it.
+func (p *Param) sum() (*ort.Tensor, error) {
+	if p.over == nil {
+		t, err := ort.NewTensor(p.Shape, p.gradient())
+		if err != nil {
+			return nil, fmt.Errorf("binding the gradient of %s: %w", p.Name, err)
+		}
+		p.over = t
+	}
+	return p.over, nil
 }
 
 // PadRows tells which weights of a model have a row without gradient, and which row.
