@@ -15,8 +15,8 @@ type chunk struct {
 }
 
 const (
-	chunkTokens   = 1024    // of a run where a model is wide
-	chunkElements = 3 << 19 // of the widest activation of a run where it is narrow: 6 MiB
+	chunkTokens   = 2048    // of a run where a model is wide
+	chunkElements = 3 << 20 // of the widest activation of a run where it is narrow: 12 MiB
 )
 
 // chunkSize is how many tokens a run of a graph should take. One large turn at a time, an activation is larger than the
