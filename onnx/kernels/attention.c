@@ -2,9 +2,6 @@
 
 #include "attention.h"
 
-#include <pthread.h>
-#include <stdlib.h>
-
 enum { pair_floats = 40000 }; // multiplications that are worth a task of their own, at least
 
 // variant is the functions for a set of instructions.
@@ -13,42 +10,14 @@ typedef struct {
 	ml_attention_pair *forward, *backward;
 } variant;
 
-int ml_attention_lanes = 16;
-
 static variant choose(void) {
+	switch (ml_lanes()) {
 #if defined(__x86_64__)
-	if (ml_attention_lanes >= 16 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-		return (variant){ml_attention_room_avx512, ml_attention_forward_avx512, ml_attention_backward_avx512};
-	}
-	if (ml_attention_lanes >= 8 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (variant){ml_attention_room_avx2, ml_attention_forward_avx2, ml_attention_backward_avx2};
+	case 16: return (variant){ml_attention_room_avx512, ml_attention_forward_avx512, ml_attention_backward_avx512};
+	case 8: return (variant){ml_attention_room_avx2, ml_attention_forward_avx2, ml_attention_backward_avx2};
 #endif
-	return (variant){ml_attention_room_plain, ml_attention_forward_plain, ml_attention_backward_plain};
-}
-
-// Each thread keeps the memory that it works in until it ends.
-static pthread_key_t scratch_key;
-static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
-
-static void make_key(void) {
-	if (pthread_key_create(&scratch_key, free) != 0) abort();
-}
-
-// scratch is a thread's memory of at least so many floats, or NULL. Its first float stands behind the memory's size.
-static float *scratch(size_t floats) {
-	enum { head = 16 };
-	pthread_once(&scratch_once, make_key);
-	float *memory = pthread_getspecific(scratch_key);
-	if (memory != NULL && *(size_t *)memory >= floats) return memory + head;
-	void *made = NULL;
-	if (posix_memalign(&made, 64, (floats + head) * sizeof *memory) != 0) return NULL;
-	*(size_t *)made = floats;
-	free(memory);
-	if (pthread_setspecific(scratch_key, made) != 0) {
-		free(made);
-		return NULL;
+	default: return (variant){ml_attention_room_plain, ml_attention_forward_plain, ml_attention_backward_plain};
 	}
-	return (float *)made + head;
 }
 
 // job is what the tasks of a call share.
@@ -61,7 +30,7 @@ typedef struct {
 
 static void task(void *data, size_t index) {
 	job *j = data;
-	float *memory = scratch(j->room);
+	float *memory = ml_scratch(j->room);
 	if (memory == NULL) {
 		__atomic_store_n(&j->failed, 1, __ATOMIC_RELAXED);
 		return;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gemm.h"
+#include "pool.h"
 
 // ml_attention is attention of rows times heads. For each row and head it is
 //
@@ -37,8 +37,5 @@ typedef void ml_attention_pair(const ml_attention *a, size_t pair, float *scratc
 ml_attention_room ml_attention_room_avx512, ml_attention_room_avx2, ml_attention_room_plain;
 ml_attention_pair ml_attention_forward_avx512, ml_attention_forward_avx2, ml_attention_forward_plain;
 ml_attention_pair ml_attention_backward_avx512, ml_attention_backward_avx2, ml_attention_backward_plain;
-
-// ml_attention_lanes is the most floats in a vector that the processor is asked for: tests run the other variants with it.
-extern int ml_attention_lanes;
 
 #endif

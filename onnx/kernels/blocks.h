@@ -2,7 +2,7 @@
 #ifndef METALORA_BLOCKS_H
 #define METALORA_BLOCKS_H
 
-#include "gemm.h"
+#include "pool.h"
 
 // ml_block works on the rows from first up to last. sums [width], zero at first, is to get what it sums over these rows.
 typedef void ml_block(const void *data, size_t first, size_t last, float *sums);

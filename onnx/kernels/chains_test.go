@@ -210,10 +210,11 @@ func ours(m *onnx.Model) map[string]int {
 	return count
 }
 
-// TestChains compares the operators with the chains that they stand for, on random shapes, and with themselves on one
-// thread: bit for bit.
+// TestChains compares the operators with the chains that they stand for, on random shapes, for each width of vectors, and with
+// themselves on one thread: bit for bit.
 func TestChains(t *testing.T) {
 	skipWithout(t)
+	defer kernels.LimitLanes(16)
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, c := range chains {
 		for rank := 2; rank <= 4; rank++ {
@@ -225,7 +226,8 @@ func TestChains(t *testing.T) {
 				}
 				sessions := []*ort.Session{opened(t, plain, ort.Options{Threads: 2}),
 					opened(t, lowered, ort.Options{Threads: 2, Kernels: true}), opened(t, lowered, ort.Options{Threads: 1, Kernels: true})}
-				for range 12 {
+				for i := range 12 {
+					kernels.LimitLanes([]int{16, 8, 4}[i%3])
 					shape := drawShape(r, rank)
 					t.Log(shape)
 					rows := float64(elements(shape) / shape[rank-1])

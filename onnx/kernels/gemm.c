@@ -2,23 +2,7 @@
 
 #include "gemm.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-
-static pthread_key_t scratch_key;
-static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
-
-static void make_scratch_key(void) { pthread_key_create(&scratch_key, free); }
-
-float *ml_scratch(size_t floats) {
-	pthread_once(&scratch_once, make_scratch_key);
-	void *room = pthread_getspecific(scratch_key);
-	if (room != NULL) return room;
-	if (posix_memalign(&room, 4096, floats * sizeof(float)) != 0) return NULL;
-	pthread_setspecific(scratch_key, room);
-	return room;
-}
 
 // width is what the processor's vectors allow.
 typedef struct {
@@ -27,14 +11,13 @@ typedef struct {
 } width;
 
 static width widest(void) {
+	switch (ml_lanes()) {
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512vl")) {
-		return (width){ml_gemm_part_avx512, 12, 32};
-	}
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (width){ml_gemm_part_avx2, 6, 16};
+	case 16: return (width){ml_gemm_part_avx512, 12, 32};
+	case 8: return (width){ml_gemm_part_avx2, 6, 16};
 #endif
-	return (width){ml_gemm_part_plain, 6, 8};
+	default: return (width){ml_gemm_part_plain, 6, 8};
+	}
 }
 
 // job is a product cut into a grid of parts.

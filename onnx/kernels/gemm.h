@@ -2,16 +2,9 @@
 #ifndef METALORA_GEMM_H
 #define METALORA_GEMM_H
 
-#include <stddef.h>
 #include <stdint.h>
 
-// ml_pool runs f(data, i) for each i in [0, total), perhaps at once on several threads, and returns when all are done.
-// total is the number of tasks: each should be worth a thread's while (some 20 microseconds).
-typedef struct ml_pool {
-	void (*run)(const struct ml_pool *pool, size_t total, void (*f)(void *data, size_t i), void *data);
-	void *self;
-	size_t threads;
-} ml_pool;
+#include "pool.h"
 
 // ml_factor is a matrix: element (i, j) is data[i*row + j*col], times mask[i*row + j*col] (0 or 1) where there is a mask.
 typedef struct {
@@ -42,9 +35,6 @@ enum { ml_thin = 64 };
 // ml_gemm computes a product on the threads of a pool. Each element is summed in an order that depends on the sizes alone.
 // It returns 0, or -1 where there is no memory to work in.
 int ml_gemm(const ml_pool *pool, const ml_product *p);
-
-// ml_scratch is this thread's memory to pack factors in, of the same size at each call; NULL where there is none.
-float *ml_scratch(size_t floats);
 
 // A part of a product on this thread: rows [m0, m1) and columns [n0, n1) of y, whose element (i, j) lies at i*row + j*col.
 // One for each instruction set, all with the same sums.

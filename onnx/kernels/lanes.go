@@ -2,8 +2,8 @@
 
 package kernels
 
-// #include "attention.h"
+// #include "pool.h"
 import "C"
 
-// limitLanes has attention run in vectors of at most so many floats, so that a machine's tests reach all variants.
-func limitLanes(most int) { C.ml_attention_lanes = C.int(most) }
+// limitLanes has kernels run in vectors of at most so many floats, so that a machine's tests reach all variants.
+func limitLanes(most int) { C.ml_most_lanes = C.int(most) }

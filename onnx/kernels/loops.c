@@ -1,16 +1,16 @@
 //go:build cgo && (linux || darwin)
 
 #include "loops.h"
+#include "pool.h"
 
 extern const ml_loops ml_loops_plain, ml_loops_avx2, ml_loops_avx512;
 
 const ml_loops *ml_best_loops(void) {
+	switch (ml_lanes()) {
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512vl")) {
-		return &ml_loops_avx512;
-	}
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &ml_loops_avx2;
+	case 16: return &ml_loops_avx512;
+	case 8: return &ml_loops_avx2;
 #endif
-	return &ml_loops_plain;
+	default: return &ml_loops_plain;
+	}
 }

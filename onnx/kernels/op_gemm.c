@@ -66,7 +66,8 @@ OrtStatus *ml_op_gemm(ml_call *call) {
 	ml_try(shaped(call, in_mask, p.m, p.n));
 	t->alpha = call->attr[attr_alpha].f;
 	t->mask = call->in[in_mask].data;
-	if (call->in[in_a2].given && call->in[in_b2].given) ml_try(second(call, &p));
+	if (call->in[in_a2].given != call->in[in_b2].given) return ml_fail(call, "the second product has one factor");
+	if (call->in[in_a2].given) ml_try(second(call, &p));
 	void *y = NULL;
 	ml_try(ml_output(call, 0, (int64_t[]){p.m, p.n}, 2, &y));
 	p.y = y;
