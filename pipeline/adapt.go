@@ -130,7 +130,7 @@ func (a *adaptation) settings(task train.Task) (settings, error) {
 		return settings{}, fault.Usage(err)
 	}
 	method := familiesByKind[variant.Kind]
-	spec := train.Spec{Architecture: a.base.Architecture, Dropout: c.dropout(), Trains: method.Trains, Threads: c.Threads, Spin: c.Spin, Device: c.Device}
+	spec := train.Spec{Architecture: a.base.Architecture, Dropout: c.dropout(), Trains: method.Trains, Threads: c.Threads, Spin: c.Spin, NoKernels: !c.Kernels, Device: c.Device}
 	name := []any{"adapt", a.family, task.Name}
 	own := freshHead(a.base, rng.New(a.seed, append(name, "head")...))
 	if method.Trains.Has(train.Adapter) {

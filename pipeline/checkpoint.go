@@ -254,7 +254,11 @@ func (c *checkpoints) sameEnvironment(dir string) error {
 		return nil
 	}
 	if !c.settings.Elsewhere {
-		return fault.Usage(fmt.Errorf("the checkpoint %s was written elsewhere: %s; going on here may change the results' last bits (allow it with --set checkpoint.elsewhere=true, or remove the checkpoint)", dir, differences))
+		before := ""
+		if set := m.Environment.switched(c.environment); set != "" {
+			before = "go on with the kernels as they were with --set " + set + ", "
+		}
+		return fault.Usage(fmt.Errorf("the checkpoint %s was written elsewhere: %s; going on here may change the results' last bits (%sallow it with --set checkpoint.elsewhere=true, or remove the checkpoint)", dir, differences, before))
 	}
 	c.note("going on from a checkpoint that was written elsewhere: " + differences)
 	return c.elsewhere(differences)

@@ -19,6 +19,7 @@ type Config struct {
 	Seeds     []int      `yaml:"seeds,flow"`
 	Threads   int        `yaml:"threads"` // 0: as many as the machine has; changes no result's identity
 	Spin      bool       `yaml:"spin"`    // threads that wait burn their core in place of sleeping: faster on cores that nothing else wants (docs/profile.md); changes no result
+	Kernels   bool       `yaml:"kernels"` // operators of our own where the processor has AVX2: faster, other last bits; false leaves all to ONNX Runtime; changes no result's identity
 	Device    ort.Device `yaml:"device"`  // cpu | cuda: what trains and scores (docs/gpu.md); changes no result's identity
 	Memory    string     `yaml:"memory"`  // refuse | warn: what becomes of a training that takes more than there is; changes no result
 	Data      Data       `yaml:"data"`
@@ -183,7 +184,7 @@ type Checkpoint struct {
 	Minutes   float64 `yaml:"minutes"`   // between two; more where they would take over 3 % of the time
 	Steps     int     `yaml:"steps"`     // instead: one after every so many steps, whatever that costs; 0: by the clock
 	Keep      int     `yaml:"keep"`      // how many of the newest stay, at least 2; each holds the weights of a retraining's best epoch so far as well
-	Elsewhere bool    `yaml:"elsewhere"` // go on from one of another kind of CPU or build of the engine; the report says so
+	Elsewhere bool    `yaml:"elsewhere"` // go on from one of another kind of CPU, build of the engine or kernels; the report says so
 }
 
 // pause is the least time between two checkpoints.
@@ -205,7 +206,7 @@ const (
 func Default() *Config {
 	lora := func() LoRA { return LoRA{Alpha: 16, Dropout: 0.1, Targets: []string{}} }
 	return &Config{
-		Seeds: []int{0, 1, 2, 3, 4}, Device: ort.CPU, Memory: MemoryRefuse,
+		Seeds: []int{0, 1, 2, 3, 4}, Kernels: true, Device: ort.CPU, Memory: MemoryRefuse,
 		Data: Data{Rules: "clean", Match: "expand", Distractors: 19, Folds: 1},
 		Tasks: Tasks{
 			Retrain: TaskSet{File: FileTrain, Ranks: rankRange(1, 10), HeldOut: 3},

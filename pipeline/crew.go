@@ -145,7 +145,7 @@ func (e environment) alike(ranks Processes) error {
 	for rank, of := range all {
 		for i := range of {
 			if of[i] != numbers[i] {
-				return fault.Usage(fmt.Errorf("rank %d has another kind of CPU, another library or another graph than rank %d (`metalora doctor` shows them): choose machines of one kind", rank, ranks.Rank()))
+				return fault.Usage(fmt.Errorf("rank %d has another kind of CPU, another library, other kernels or another graph than rank %d (`metalora doctor` shows them): choose machines of one kind", rank, ranks.Rank()))
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
 	"metalora/pipeline/fault"
 )
@@ -56,6 +57,7 @@ func TestDeviceElsewhere(t *testing.T) {
 	}{
 		{cpu, cpu, ""}, {cuda, cuda, ""}, {old, cpu, ""},
 		{cpu, cuda, `device was "cpu" and is "cuda"`}, {cuda, cpu, `device was "cuda" and is "cpu"`}, {old, cuda, `device was "cpu" and is "cuda"`},
+		{old, environment{kernelsKey: kernels.None}, ""}, {old, environment{kernelsKey: "ours"}, `kernels was "none" and is "ours"`},
 	} {
 		if got := c.there.differences(c.here); got != c.want {
 			t.Errorf("from %v to %v: %q, want %q", c.there, c.here, got, c.want)

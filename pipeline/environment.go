@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/cpu"
 
+	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
 	"metalora/pipeline/train"
 )
@@ -21,7 +22,10 @@ import (
 // environment is what the bits of a training depend on besides its settings, by name.
 type environment map[string]string
 
-const deviceKey = "device"
+const (
+	deviceKey  = "device"
+	kernelsKey = "kernels"
+)
 
 // here is the environment of this process. The engine chooses its kernels by the features of the CPU; the number of threads
 // changes no sum's order.
@@ -34,10 +38,11 @@ var here = sync.OnceValue(func() environment {
 	}
 })
 
-// with adds the device that a run computes its gradients on, and their graphs.
+// with adds the device that a run computes its gradients on, whose operators it uses, and the graphs.
 func (e environment) with(r *train.Run, d ort.Device) environment {
 	e = maps.Clone(e)
 	e[deviceKey] = string(d)
+	e[kernelsKey] = r.Engine.Kernels()
 	e["graph"] = r.Engine.Sum()
 	if r.Inner != nil && r.Inner.Engine != r.Engine {
 		e["inner graph"] = r.Inner.Engine.Sum()
@@ -106,10 +111,26 @@ func (there environment) differences(here environment) string {
 	return strings.Join(list, ", ")
 }
 
-// value is what an environment says of a key. Where no device is named it is the CPU.
+// defaults are what holds where an environment does not name it: earlier versions knew nothing else.
+var defaults = environment{deviceKey: string(ort.CPU), kernelsKey: kernels.None}
+
+// value is what an environment says of a key.
 func (e environment) value(key string) string {
-	if v, ok := e[key]; ok || key != deviceKey {
+	if v, ok := e[key]; ok {
 		return v
 	}
-	return string(ort.CPU)
+	return defaults[key]
+}
+
+// switched is the setting of the kernels by which a training goes on here as it began there, "" where none brings that about.
+func (there environment) switched(here environment) string {
+	switch was := there.value(kernelsKey); {
+	case was == here.value(kernelsKey):
+		return ""
+	case was == kernels.None:
+		return "kernels=false"
+	case was == kernels.Identity():
+		return "kernels=true"
+	}
+	return ""
 }

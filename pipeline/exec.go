@@ -69,7 +69,8 @@ func newExecutor(c *Config) (*executor, error) {
 
 // Describe says what computes, for the provenance.
 func (e *executor) Describe() map[string]any {
-	d := map[string]any{"device": e.config.Device, "onnxruntime": ort.Version()}
+	d := map[string]any{"device": e.config.Device, "onnxruntime": ort.Version(),
+		kernelsKey: train.Spec{Device: e.config.Device, NoKernels: !e.config.Kernels}.Kernels()}
 	if e.crew != nil {
 		d["ranks"] = e.crew.ranks.Size()
 	}

@@ -148,7 +148,7 @@ func (e *Experiment) Environment() []string {
 	}
 	var lines []string
 	if mixed > 0 {
-		lines = append(lines, fmt.Sprintf("%d units went on from a checkpoint of another kind of CPU or engine: their last bits may be others.", mixed))
+		lines = append(lines, fmt.Sprintf("%d units went on from a checkpoint of another kind of CPU, engine or kernels: their last bits may be others.", mixed))
 	}
 	for _, place := range slices.Sorted(maps.Keys(count)) {
 		lines = append(lines, fmt.Sprintf("%d units on %s.", count[place], place))

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"metalora/onnx/kernels"
 	"metalora/pipeline/fault"
 )
 
@@ -287,7 +288,7 @@ func TestElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"cpu", "system", "onnxruntime", "library", "graph", "device"} {
+	for _, key := range []string{"cpu", "system", "onnxruntime", "library", "graph", "device", "kernels"} {
 		if m.Environment[key] == "" {
 			t.Errorf("the checkpoint does not say %s: %v", key, m.Environment)
 		}
@@ -308,6 +309,32 @@ func TestElsewhere(t *testing.T) {
 	}
 	if lines := strings.Join(e.Environment(), "\n"); !strings.Contains(lines, "1 units went on from a checkpoint of another kind") {
 		t.Errorf("the report says %s", lines)
+	}
+}
+
+// TestKernelsSwitched: a training that began with kernels does not go on without them, nor the other way round, unless that is
+// allowed and leaves a mark; the refusal says how it goes on as it began.
+func TestKernelsSwitched(t *testing.T) {
+	if !kernels.Supported() {
+		t.Skip("no kernels on this machine")
+	}
+	for own, after := range map[bool]string{true: kernels.None, false: kernels.Identity()} {
+		e, ex := everyRun(t)
+		u := &e.Units[1]
+		ex.config.Kernels = own
+		stopAfter(t, e, ex, u, 2)
+		ex.config.Kernels = !own
+		err := e.RunUnit(t.Context(), ex, u, Quiet{})
+		if fault.Code(err) != fault.CodeUsage || !strings.Contains(err.Error(), fmt.Sprintf("and is %q", after)) || !strings.Contains(err.Error(), fmt.Sprint("--set kernels=", own, ",")) {
+			t.Fatalf("begun with kernels %v: got %v, want a refusal that says what differs and how to go on", own, err)
+		}
+		ex.config.Checkpoint.Elsewhere = true
+		if err := e.RunUnit(t.Context(), ex, u, Quiet{}); err != nil {
+			t.Fatal(err)
+		}
+		if p := e.Provenance(u); len(p.Elsewhere) != 1 || !strings.Contains(p.Elsewhere[0], "kernels was") || p.Engine[kernelsKey] != after {
+			t.Errorf("begun with kernels %v: provenance %+v", own, p)
+		}
 	}
 }
 

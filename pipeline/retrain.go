@@ -92,7 +92,7 @@ func (r *retraining) settings(result *Result) (settings, error) {
 		return settings{}, fault.Usage(err)
 	}
 	r.method = methodsByKind[variant.Kind]
-	spec := train.Spec{Architecture: r.base.Architecture, Dropout: c.dropout(), Trains: r.method.Trains, Threads: c.Threads, Spin: c.Spin, Device: c.Device}
+	spec := train.Spec{Architecture: r.base.Architecture, Dropout: c.dropout(), Trains: r.method.Trains, Threads: c.Threads, Spin: c.Spin, NoKernels: !c.Kernels, Device: c.Device}
 	if r.method.Moves().Has(train.Adapter) {
 		r.lora = c.Retrain.LoRA.lora(variant.Rank)
 		r.lora.Symmetric = variant.Kind == "meta-lora-symmetric"

@@ -111,7 +111,7 @@ func exists(path string) bool {
 
 // ask scores the held-out turns with every voter. Their adapters sit in the same places, so one engine serves all.
 func (e *executor) ask(ctx context.Context, voters []voter, base *models.Folder, task train.Task) ([][]eval.TurnScore, error) {
-	engine, err := train.NewEngine(train.Spec{Architecture: base.Architecture, Sites: voters[0].sites, Threads: e.config.Threads, Spin: e.config.Spin, Device: e.config.Device})
+	engine, err := train.NewEngine(train.Spec{Architecture: base.Architecture, Sites: voters[0].sites, Threads: e.config.Threads, Spin: e.config.Spin, NoKernels: !e.config.Kernels, Device: e.config.Device})
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,7 @@ func TestIdentity(t *testing.T) {
 	}{
 		{set: "threads=7", retrain: 4, adapt: 16},
 		{set: "spin=true", retrain: 4, adapt: 16},
+		{set: "kernels=false", retrain: 4, adapt: 16},
 		{set: "name=other", retrain: 4, adapt: 16},
 		{set: "data.train=elsewhere/t.txt", retrain: 4, adapt: 16}, // the content counts, not the path
 		{set: "seeds=[1,2,0]", retrain: 4, adapt: 16},

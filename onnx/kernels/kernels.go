@@ -24,6 +24,17 @@ const Threads = "metalora.threads"
 const version = 1
 
 // Supported says whether this build has the operators and this processor the instructions that they are written for.
-func Supported() bool {
-	return built && runtime.GOARCH == "amd64" && cpu.X86.HasAVX2 && cpu.X86.HasFMA
+func Supported() bool { return Missing() == "" }
+
+// Missing says why there are no operators here, "" where there are.
+func Missing() string {
+	switch {
+	case runtime.GOARCH != "amd64" || runtime.GOOS == "windows":
+		return "they are written for Linux and macOS on x86-64"
+	case !built:
+		return "the program was built without cgo"
+	case !cpu.X86.HasAVX2 || !cpu.X86.HasFMA:
+		return "this CPU has no AVX2 and FMA, or they are hidden"
+	}
+	return ""
 }

@@ -163,6 +163,13 @@ func TestStrangers(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "metalora") {
 		t.Errorf("got %v, want a word on the domain", err)
 	}
+	hidden := lowered.Clone()
+	delete(hidden.Opsets, kernels.Domain)
+	hidden.Graph.Nodes = append(hidden.Graph.Nodes, product(0, 0, 1).Graph.Nodes...)
+	hidden.Graph.Nodes[1].Outputs = []string{"z"}
+	if again := kernels.Lower(hidden); again != hidden {
+		t.Error("a model that names the domain in a node alone was lowered")
+	}
 	lowered.Graph.Nodes[0].Attrs = nil
 	_, err = ort.OpenModel(lowered, ort.Options{Kernels: true})
 	t.Log(err)

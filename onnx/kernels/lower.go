@@ -8,9 +8,9 @@ import (
 
 // Lower returns a copy of a model in which operators of ours stand in the place of ONNX's where they compute the same. All
 // values keep their names. A model in which nothing is replaced is returned as it is, and so is one that names [Domain]
-// itself or whose types cannot be inferred.
+// itself, is not well-formed or has types that cannot be inferred.
 func Lower(m *onnx.Model) *onnx.Model {
-	if _, named := m.Opsets[Domain]; named {
+	if _, named := m.Opsets[Domain]; named || m.Check() != nil { // what no operator set is named for is an error of the check
 		return m
 	}
 	facts, err := onnx.Analyse(m)

@@ -6,6 +6,14 @@ package kernels
 #cgo CFLAGS: -O3 -std=gnu11
 #cgo linux LDFLAGS: -ldl
 #include "ops.h"
+
+static const char *compiler(void) {
+#ifdef __clang__
+	return "clang " __clang_version__;
+#else
+	return "gcc " __VERSION__;
+#endif
+}
 */
 import "C"
 
@@ -15,6 +23,9 @@ import (
 )
 
 const built = true
+
+// compiler is the one that made the operators.
+func compiler() string { return C.GoString(C.compiler()) }
 
 // Register adds the operators to a session's options, an OrtSessionOptions of the ONNX Runtime at the path library, which
 // this process has loaded. The operators live as long as the process does.

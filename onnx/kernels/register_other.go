@@ -14,4 +14,6 @@ func Register(options unsafe.Pointer, library string) error {
 	return errors.New("this build has no operators of domain " + Domain + ": they are there on Linux and macOS, with cgo")
 }
 
+func compiler() string { return "" }
+
 func limitLanes(int) {}

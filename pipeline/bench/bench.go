@@ -24,17 +24,18 @@ import (
 
 // Case is one thing to measure.
 type Case struct {
-	Name    string
-	Config  models.Config
-	Trains  train.Weights // 0: scoring
-	Rank    int           // of LoRA on every linear layer of the encoder; 0: none
-	Dropout float64
-	Rows    int // pairs of a turn
-	Length  int // tokens of a pair
-	Threads int
-	Repeats int
-	Spin    bool   // see [ort.Options]
-	Profile string // start of the name of the engine's profile; empty: none
+	Name      string
+	Config    models.Config
+	Trains    train.Weights // 0: scoring
+	Rank      int           // of LoRA on every linear layer of the encoder; 0: none
+	Dropout   float64
+	Rows      int // pairs of a turn
+	Length    int // tokens of a pair
+	Threads   int
+	Repeats   int
+	Spin      bool   // see [ort.Options]
+	NoKernels bool   // see [train.Spec]
+	Profile   string // start of the name of the engine's profile; empty: none
 }
 
 // Reading is what a case measured: medians over its repeats, and the quartiles of the ratio.
@@ -174,7 +175,7 @@ func (c Case) prepare(ctx context.Context) (*step, error) {
 
 // prepareOf is prepare for another graph than the configuration's.
 func (c Case) prepareOf(ctx context.Context, a models.Architecture, weights safetensors.Tensors) (*step, error) {
-	l, err := newLoad(a, weights, c.Trains, c.Rank, c.Dropout, c.Threads, c.Spin, c.Profile)
+	l, err := c.loadOf(a, weights)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +203,16 @@ func (c Case) prepareOf(ctx context.Context, a models.Architecture, weights safe
 
 // load is the case's model of random weights with its optimiser.
 func (c Case) load() (*load, error) {
-	return newLoad(c.Config, models.Initialise(c.Config, rng.New(1, "bench")), c.Trains, c.Rank, c.Dropout, c.Threads, c.Spin, c.Profile)
+	return c.loadOf(c.Config, models.Initialise(c.Config, rng.New(1, "bench")))
+}
+
+func (c Case) loadOf(a models.Architecture, weights safetensors.Tensors) (*load, error) {
+	spec, err := newSpec(a, c.Trains, c.Rank, c.Dropout)
+	if err != nil {
+		return nil, err
+	}
+	spec.Threads, spec.Spin, spec.NoKernels, spec.Profile = c.Threads, c.Spin, c.NoKernels, c.Profile
+	return newLoad(spec, weights)
 }
 
 // turn is drawn ids of full length: what a real turn costs does not hang on which words it has.

@@ -31,13 +31,8 @@ func newSpec(a models.Architecture, trains train.Weights, rank int, dropout floa
 	return spec, err
 }
 
-// newLoad opens the engine of [newSpec] and draws the adapter.
-func newLoad(a models.Architecture, tensors safetensors.Tensors, trains train.Weights, rank int, dropout float64, threads int, spin bool, profile string) (*load, error) {
-	spec, err := newSpec(a, trains, rank, dropout)
-	if err != nil {
-		return nil, err
-	}
-	spec.Threads, spec.Spin, spec.Profile = threads, spin, profile
+// newLoad opens an engine and draws the adapter.
+func newLoad(spec train.Spec, tensors safetensors.Tensors) (*load, error) {
 	for name, t := range adapters.Init(spec.Sites, rng.New(1, "adapter")) {
 		tensors[name] = t
 	}
@@ -45,7 +40,7 @@ func newLoad(a models.Architecture, tensors safetensors.Tensors, trains train.We
 	if err != nil {
 		return nil, err
 	}
-	set, err := train.NewSet(tensors, train.PadRows(a))
+	set, err := train.NewSet(tensors, train.PadRows(spec.Architecture))
 	if err != nil {
 		engine.Close()
 		return nil, err

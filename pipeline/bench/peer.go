@@ -33,6 +33,7 @@ type PeerOptions struct {
 	Dropout   float64
 	Threads   int
 	Spin      bool // see [ort.Options]
+	NoKernels bool // see [train.Spec]
 }
 
 // Peer does the experiment's work one turn at a time, asked line by line, so that another program that does the same can be
@@ -67,7 +68,12 @@ func OpenPeer(o PeerOptions) (*Peer, error) {
 	if trains == 0 {
 		o.Rank, o.Dropout = 0, 0
 	}
-	if p.load, err = newLoad(architecture, tensors, trains, o.Rank, o.Dropout, o.Threads, o.Spin, ""); err != nil {
+	spec, err := newSpec(architecture, trains, o.Rank, o.Dropout)
+	if err != nil {
+		return nil, err
+	}
+	spec.Threads, spec.Spin, spec.NoKernels = o.Threads, o.Spin, o.NoKernels
+	if p.load, err = newLoad(spec, tensors); err != nil {
 		return nil, err
 	}
 	for _, t := range tensors {

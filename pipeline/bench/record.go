@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"metalora/onnx/ort"
+	"metalora/pipeline/train"
 )
 
 // Environment is what readings were taken on.
@@ -19,17 +20,18 @@ type Environment struct {
 	Threads   int       `json:"threads"` // of the engine
 	System    string    `json:"system"`
 	Engine    string    `json:"onnxruntime"`
+	Kernels   string    `json:"kernels"` // see [train.Spec.Kernels]
 	Go        string    `json:"go"`
 	Revision  string    `json:"revision"` // of the program; empty: not known
 	Time      time.Time `json:"time"`
 }
 
-func here(threads int) Environment {
+func here(threads int, noKernels bool) Environment {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	e := Environment{Processor: cpuName(), Cores: runtime.NumCPU(), Threads: threads, System: runtime.GOOS + " " + runtime.GOARCH,
-		Engine: ort.Version(), Go: runtime.Version(), Time: time.Now().UTC().Truncate(time.Second)}
+		Engine: ort.Version(), Kernels: train.Spec{NoKernels: noKernels}.Kernels(), Go: runtime.Version(), Time: time.Now().UTC().Truncate(time.Second)}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
@@ -41,14 +43,14 @@ func here(threads int) Environment {
 }
 
 // Machine says in a line what readings are taken on.
-func Machine(threads int) string {
-	e := here(threads)
-	return fmt.Sprintf("%s, %d threads, %s, ONNX Runtime %s, Go %s", e.Processor, e.Threads, e.System, e.Engine, e.Go)
+func Machine(threads int, noKernels bool) string {
+	e := here(threads, noKernels)
+	return fmt.Sprintf("%s, %d threads, %s, ONNX Runtime %s, kernels: %s, Go %s", e.Processor, e.Threads, e.System, e.Engine, e.Kernels, e.Go)
 }
 
 // Save writes readings with their environment to a file, as JSON.
-func Save(path string, threads int, readings any) error {
-	data, err := json.MarshalIndent(map[string]any{"environment": here(threads), "readings": readings}, "", " ")
+func Save(path string, threads int, noKernels bool, readings any) error {
+	data, err := json.MarshalIndent(map[string]any{"environment": here(threads, noKernels), "readings": readings}, "", " ")
 	if err != nil {
 		return fmt.Errorf("saving readings: %w", err)
 	}

@@ -13,11 +13,13 @@ import (
 	"metalora/pipeline/fault"
 )
 
+const kernelsHelp = "use operators of metalora's own where the processor allows; --kernels=false leaves all to ONNX Runtime"
+
 func (p *program) bench() *cobra.Command {
 	var sizes []string
 	var rows, length, threads, repeats int
 	var profile, save string
-	var asJSON, spin bool
+	var asJSON, spin, kernels bool
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure steps of training and scoring against the engine's own matrix product",
@@ -31,7 +33,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 				return fault.Input(err)
 			}
 			if !asJSON {
-				p.printf("%s\n\n", bench.Machine(threads))
+				p.printf("%s\n\n", bench.Machine(threads, !kernels))
 			}
 			var readings []*bench.Reading
 			for _, size := range sizes {
@@ -40,7 +42,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 					return fault.Usage(err)
 				}
 				for _, c := range cases {
-					c.Spin = spin
+					c.Spin, c.NoKernels = spin, !kernels
 					if profile != "" {
 						c.Profile = profile + strings.Map(plain, c.Name)
 					}
@@ -52,7 +54,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 				}
 			}
 			if save != "" {
-				if err := bench.Save(save, threads, readings); err != nil {
+				if err := bench.Save(save, threads, !kernels, readings); err != nil {
 					return err
 				}
 			}
@@ -70,6 +72,7 @@ ratio of their rates of floating-point operations. A machine changes speed from 
 	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")
 	f.IntVar(&repeats, "repeats", 0, "readings of each case; 0: 15, or 4 at base size")
 	f.BoolVar(&spin, "spin", false, "let the engine's threads spin while a run is under way")
+	f.BoolVar(&kernels, "kernels", true, kernelsHelp)
 	f.StringVar(&profile, "profile", "", "write the engine's profile of each case to a file that begins with `PREFIX`")
 	f.StringVar(&save, "save", "", "write the readings and their environment to `FILE`, as JSON")
 	f.BoolVar(&asJSON, "json", false, "write the readings as JSON")
@@ -110,6 +113,7 @@ func (p *program) benchExport() *cobra.Command {
 
 func (p *program) benchPeer() *cobra.Command {
 	var o bench.PeerOptions
+	var kernels bool
 	cmd := &cobra.Command{
 		Use:   "peer",
 		Short: "Do the experiment's work one turn at a time, asked on standard input",
@@ -131,6 +135,7 @@ alternation, turn by turn:
 			if o.Data == "" {
 				return fault.Usage(errors.New("peer needs --data, the folder of convai2/ and roberta-tokenizer/"))
 			}
+			o.NoKernels = !kernels
 			peer, err := bench.OpenPeer(o)
 			if err != nil {
 				return fault.Input(err)
@@ -149,6 +154,7 @@ alternation, turn by turn:
 	f.Float64Var(&o.Dropout, "dropout", 0.1, "of the model and of LoRA's input")
 	f.IntVar(&o.Threads, "threads", 2, "threads of the engine; 0: all cores")
 	f.BoolVar(&o.Spin, "spin", false, "let the engine's threads spin while a run is under way")
+	f.BoolVar(&kernels, "kernels", true, kernelsHelp)
 	return cmd
 }
 

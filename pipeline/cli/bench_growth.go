@@ -33,14 +33,14 @@ the process has after each. It takes minutes.`,
 				return fault.Input(err)
 			}
 			if save != "" {
-				if err := bench.Save(save, threads, all); err != nil {
+				if err := bench.Save(save, threads, false, all); err != nil {
 					return err
 				}
 			}
 			if asJSON {
 				return p.json(all)
 			}
-			p.printf("%s\n\n", bench.Machine(threads))
+			p.printf("%s\n\n", bench.Machine(threads, false))
 			return bench.WriteGrowth(p.out, all)
 		},
 	}

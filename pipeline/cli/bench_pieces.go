@@ -34,7 +34,7 @@ adapters against the same batch with one.`,
 				return fault.Input(err)
 			}
 			if save != "" {
-				if err := bench.Save(save, threads, pieces); err != nil {
+				if err := bench.Save(save, threads, false, pieces); err != nil {
 					return err
 				}
 			}

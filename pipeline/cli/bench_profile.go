@@ -15,7 +15,7 @@ func (p *program) benchProfile() *cobra.Command {
 	var sizes []string
 	var rows, length, threads, turns int
 	var save string
-	var asJSON bool
+	var asJSON, kernels bool
 	cmd := &cobra.Command{
 		Use:   "profile",
 		Short: "Say where a step's time goes, by operator and by part of the model",
@@ -29,7 +29,7 @@ model. GFLOP/s count matrix products alone; GB/s what operators read and write.`
 			}
 			var profiles []*bench.Profile
 			if !asJSON {
-				p.printf("%s\n", bench.Machine(threads))
+				p.printf("%s\n", bench.Machine(threads, !kernels))
 			}
 			for _, size := range sizes {
 				cases, err := bench.Cases(size, rows, length, threads, turns)
@@ -37,6 +37,7 @@ model. GFLOP/s count matrix products alone; GB/s what operators read and write.`
 					return fault.Usage(err)
 				}
 				for _, c := range slices.DeleteFunc(cases, func(c bench.Case) bool { return c.Trains == 0 }) {
+					c.NoKernels = !kernels
 					profile, err := bench.ProfileCase(cmd.Context(), c, turns)
 					if err != nil {
 						return err
@@ -52,7 +53,7 @@ model. GFLOP/s count matrix products alone; GB/s what operators read and write.`
 				}
 			}
 			if save != "" {
-				if err := bench.Save(save, threads, profiles); err != nil {
+				if err := bench.Save(save, threads, !kernels, profiles); err != nil {
 					return err
 				}
 			}
@@ -68,6 +69,7 @@ model. GFLOP/s count matrix products alone; GB/s what operators read and write.`
 	f.IntVar(&length, "length", 96, "tokens of a pair")
 	f.IntVar(&threads, "threads", 0, "threads of the engine; 0: all cores")
 	f.IntVar(&turns, "turns", 3, "turns to measure, after one that is not")
+	f.BoolVar(&kernels, "kernels", true, kernelsHelp)
 	f.StringVar(&save, "save", "", "write the profiles and their environment to `FILE`, as JSON")
 	f.BoolVar(&asJSON, "json", false, "write the profiles as JSON")
 	return cmd

@@ -42,7 +42,7 @@ engine, graph and turns. The temporary folder needs the file's size: 500 MB for 
 			if asJSON {
 				return p.json(c)
 			}
-			p.printf("%s\n\n", bench.Machine(0))
+			p.printf("%s\n\n", bench.Machine(0, false))
 			return p.table([]string{"SIZE", "FILE MIB", "READY S", "QUARTILES", "FIRST TURN S", "PEAK MIB", "FIXED MIB", "BEYOND IT, OF THE FILE", "PEAK, OF THE FILE"},
 				[]string{c.Size, fmt.Sprintf("%.0f", c.FileMiB), fmt.Sprintf("%.2f", c.Ready), fmt.Sprintf("%.2f–%.2f", c.Low, c.High), fmt.Sprintf("%.2f", c.FirstTurn),
 					fmt.Sprintf("%.0f", c.PeakMiB), fmt.Sprintf("%.0f", c.FixedMiB), fmt.Sprintf("%.2f", c.Ratio), fmt.Sprintf("%.2f", c.PeakMiB/c.FileMiB)})

@@ -17,7 +17,8 @@ type diagnosis struct {
 	Library   libraryReport `json:"library"`
 	Threads   int           `json:"threads"` // that a run uses by default
 	CPUs      int           `json:"cpus"`
-	Features  []string      `json:"cpu_features"`    // that the engine's kernels are chosen by
+	Features  []string      `json:"cpu_features"` // that the engine's kernels are chosen by
+	Kernels   kernelReport  `json:"kernels"`
 	Memory    int64         `json:"memory_bytes"`    // that this process may have; 0: not known
 	Available int64         `json:"available_bytes"` // of it, now
 	Group     string        `json:"memory_group"`    // the control group that allows less than the machine has; "": none
@@ -33,6 +34,12 @@ type diagnosis struct {
 type libraryReport struct {
 	Path    string `json:"path"`
 	Version string `json:"version"`
+}
+
+// kernelReport says which operators of our own runs use, "none" with the reason where they use none.
+type kernelReport struct {
+	Identity string `json:"identity"`
+	Missing  string `json:"missing"`
 }
 
 // toolReport says where the programs lie that building from source needs; "" where they are not found. The program itself
@@ -110,12 +117,16 @@ func (p *program) show(d *diagnosis) {
 	if d.Library.Version != "" {
 		engine = d.Library.Version + " at " + d.Library.Path
 	}
+	own := d.Kernels.Identity
+	if d.Kernels.Missing != "" {
+		own = "none: " + d.Kernels.Missing
+	}
 	memory := fmt.Sprintf("%s, %s of it free", size(&d.Memory), size(&d.Available))
 	if d.Group != "" {
 		memory += " (control group " + d.Group + ")"
 	}
-	p.printf("metalora      %s, %s\nONNX Runtime  %s\nthreads       %d of %d CPUs (%s)\nmemory        %s\n",
-		d.Version, d.System, engine, d.Threads, d.CPUs, strings.Join(d.Features, " "), known(d.Memory, memory))
+	p.printf("metalora      %s, %s\nONNX Runtime  %s\nthreads       %d of %d CPUs (%s)\nkernels       %s\nmemory        %s\n",
+		d.Version, d.System, engine, d.Threads, d.CPUs, strings.Join(d.Features, " "), own, known(d.Memory, memory))
 	p.printf("open files    %s\ncache         %s\nruns          %s\ntemporary     %s\n", known(d.Files, fmt.Sprint(d.Files)), d.Cache, d.Runs, d.Temporary)
 	for _, tool := range [][2]string{{"go", d.Tools.Go}, {"C compiler", d.Tools.CC}, {"npm", d.Tools.NPM}} {
 		if tool[1] == "" {

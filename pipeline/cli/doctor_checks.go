@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 
+	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
 	"metalora/onnx/ort/library"
 	"metalora/pipeline"
@@ -25,7 +26,7 @@ const (
 func diagnose() *diagnosis {
 	here := machine.Now()
 	d := &diagnosis{Version: version(), System: runtime.GOOS + "/" + runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), CPUs: runtime.NumCPU(),
-		Features: pipeline.CPUFeatures(), Memory: here.Total, Available: here.Available, Group: here.Group, Problems: []problem{}}
+		Features: pipeline.CPUFeatures(), Kernels: kernelReport{kernels.Identity(), kernels.Missing()}, Memory: here.Total, Available: here.Available, Group: here.Group, Problems: []problem{}}
 	d.findLibrary()
 	d.checkCPU()
 	if d.Memory > 0 && d.Memory < leastMemory {

@@ -47,6 +47,7 @@ type Engine struct {
 	chunk     int                    // about how many tokens a run takes
 	sum       string                 // see Sum
 	weights   []string               // inputs that are weights
+	kernels   string                 // see Kernels
 	segments  bool                   // token_type_ids is an input
 	dense     map[string]*ort.Tensor // gradient outputs of fixed shape, by output name
 	sums      map[string]bool        // gradient outputs that add to the accumulators themselves
@@ -58,10 +59,10 @@ func NewEngine(spec Spec) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{graph: graph, gradients: gradients, chunk: chunkSize(graph), dense: map[string]*ort.Tensor{}}
+	e := &Engine{graph: graph, gradients: gradients, chunk: chunkSize(graph), dense: map[string]*ort.Tensor{}, kernels: kernels.None}
 	lowered := spec.lower(graph)
 	if lowered != graph {
-		e.sums = kernels.Accumulate(lowered, e.outputs())
+		e.sums, e.kernels = kernels.Accumulate(lowered, e.outputs()), spec.Kernels()
 	}
 	if e.sum, err = identify(lowered, e.chunk); err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
@@ -92,10 +93,18 @@ func (e *Engine) outputs() []string {
 // lower puts operators of package kernels into a graph where they are to be had; otherwise it returns the graph itself. One
 // that names their domain already comes from a stranger and gets no kernels: they are no part of what metalora reads.
 func (s Spec) lower(graph *onnx.Model) *onnx.Model {
-	if s.NoKernels || s.Device == ort.CUDA || !kernels.Supported() {
+	if s.Kernels() == kernels.None {
 		return graph
 	}
 	return kernels.Lower(graph)
+}
+
+// Kernels names the operators of our own that an engine may use here, [kernels.None] where it may use none.
+func (s Spec) Kernels() string {
+	if s.NoKernels || s.Device == ort.CUDA {
+		return kernels.None
+	}
+	return kernels.Identity()
 }
 
 // graph is what an engine runs without kernels, and where its gradients leave.

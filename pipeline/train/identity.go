@@ -21,6 +21,9 @@ func identify(graph *onnx.Model, chunk int) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }
 
-// Sum is equal for engines that compute the same in the same order: on the same kind of CPU and the same library, they give the same
-// bits.
+// Sum is equal for engines that compute the same in the same order: on the same kind of CPU, with the same library and the same
+// [Engine.Kernels], they give the same bits.
 func (e *Engine) Sum() string { return e.sum }
+
+// Kernels names the operators of our own that the engine uses, [kernels.None] if it uses none. Bits differ with them.
+func (e *Engine) Kernels() string { return e.kernels }
