@@ -35,27 +35,8 @@ func (g *gaps) of(u float64) int {
 	return int(min(math.Log(max(u, 0x1p-54))/g.logKeep, math.MaxInt32))
 }
 
-// draws are the words of a stream that is read from its start, made many at a time.
-type draws struct {
-	stream *rng.Stream
-	words  [64]uint64
-	at     int // the next one, from the last refill
-}
-
-func newDraws(s *rng.Stream) *draws {
-	d := &draws{stream: s}
-	s.Fill(d.words[:])
-	return d
-}
-
-// gap is the next draw's.
-func (d *draws) gap(g *gaps) int {
-	if d.at == len(d.words) {
-		d.stream.Fill(d.words[:])
-		d.at = 0
-	}
-	word := d.words[d.at]
-	d.at++
+// gap is that of a word of a stream.
+func (g *gaps) gap(word uint64) int {
 	if gap := g.table[word>>(64-gapBits)]; gap >= 0 {
 		return int(gap)
 	}
@@ -71,16 +52,24 @@ func (g *gaps) fill(mask []uint8, one, of int, s *rng.Stream) {
 	for at := 0; at < len(mask); {
 		at += copy(mask[at:], ones[:])
 	}
-	d := newDraws(s)
-	if one == of {
-		for i := d.gap(g); i < len(mask); i += 1 + d.gap(g) {
-			mask[i] = 0
-		}
+	if len(mask) == 0 {
 		return
 	}
-	for i, n := d.gap(g), len(mask)/one*of; i < n; i += 1 + d.gap(g) {
-		if at := i % of; at < one {
-			mask[i/of*one+at] = 0
+	n := len(mask) / one * of
+	var words [64]uint64
+	for i := 0; ; {
+		s.Fill(words[:])
+		for _, word := range words { // only i hangs on the word before, so that many gaps are looked up at once
+			i += g.gap(word)
+			switch {
+			case i >= n:
+				return
+			case one == of:
+				mask[i] = 0
+			case i%of < one:
+				mask[i/of*one+i%of] = 0
+			}
+			i++
 		}
 	}
 }

@@ -51,11 +51,12 @@ func TestMaskOfFirstTokens(t *testing.T) {
 // The gap's table gives what the formula gives.
 func TestGapTableAgreesWithTheLogarithm(t *testing.T) {
 	for _, rate := range []float64{0.001, 0.1, 0.5, 0.99} {
-		g, d, again := newGaps(rate), newDraws(rng.New(2)), rng.New(2)
+		g, words := newGaps(rate), rng.New(2)
 		for range 100_000 {
-			u := float64(again.Uint64()>>11+1) / (1 << 53)
+			word := words.Uint64()
+			u := float64(word>>11+1) / (1 << 53)
 			want := int(math.Log(u) / math.Log1p(-rate))
-			if got := d.gap(g); got != want {
+			if got := g.gap(word); got != want {
 				t.Fatalf("rate %v, draw %v: gap %d, want %d", rate, u, got, want)
 			}
 		}
