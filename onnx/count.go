@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Count is the work of one run of a model as its graph tells it, before the engine fuses anything.
+// Count is the work of one run of a model as its graph tells it, before the engine itself fuses anything.
 type Count struct {
 	Nodes       int   `json:"nodes"`
 	Flops       int64 `json:"flops"`       // of the matrix products, 2·m·n·k each
@@ -36,9 +36,9 @@ func CountWork(m *Model, sizes map[string]int64) (Count, error) {
 	}
 	c := Count{Nodes: len(m.Graph.Nodes)}
 	for _, n := range m.Graph.Nodes {
-		flops, err := productFlops(n, values)
+		flops, err := NodeFlops(n, values)
 		if err != nil {
-			return Count{}, err
+			return Count{}, fmt.Errorf("counting operations: %w", err)
 		}
 		c.Flops += flops
 		c.traffic(n, values, fixed)
@@ -47,7 +47,8 @@ func CountWork(m *Model, sizes map[string]int64) (Count, error) {
 }
 
 // Flops counts the floating-point operations of a model's matrix products, 2·m·n·k each, where the symbols of its
-// inputs' shapes have the given sizes. Everything else a graph computes is small beside them and is not counted.
+// inputs' shapes have the given sizes. Everything else a graph computes is small beside them and is not counted. A graph
+// with operators of package kernels counts what the plain one does (see [NodeFlops]).
 func Flops(m *Model, sizes map[string]int64) (int64, error) {
 	c, err := CountWork(m, sizes)
 	return c.Flops, err
@@ -87,31 +88,6 @@ func fix(s Shape, sizes map[string]int64) Shape {
 		}
 	}
 	return fixed
-}
-
-// productFlops is 2·k for each element of a product's output, k being the length of the sums.
-func productFlops(n *Node, values map[string]ValueInfo) (int64, error) {
-	inner := 0 // the axis of the first input that is summed over, from its end
-	switch n.Op {
-	case "Gemm", "FusedGemm", "FusedMatMul":
-		inner = 1 + int(n.Int("transA", 0))
-	case "MatMul":
-		inner = 1
-	default:
-		return 0, nil
-	}
-	a, y := values[n.Input(0)].Shape, values[n.Output(0)].Shape
-	if len(a) < inner {
-		return 0, fmt.Errorf("counting operations: node %s: the shape of %s is not known", n.Name, n.Input(0))
-	}
-	count := 2 * a[len(a)-inner].Size
-	for _, d := range y {
-		count *= d.Size
-		if d.Size < 0 {
-			return 0, fmt.Errorf("counting operations: node %s: the shape %v of %s is not known", n.Name, y, n.Output(0))
-		}
-	}
-	return count, nil
 }
 
 // views hand their first input on as it lies, or read no more of it than its shape.

@@ -1,5 +1,8 @@
 package onnx
 
+// FirstInPlace is firstInPlace, for the test that compares it with the operators themselves.
+var FirstInPlace = firstInPlace
+
 // Case is a row of the shape tables, for the test that runs them.
 type Case struct {
 	Name  string

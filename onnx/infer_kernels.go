@@ -1,13 +1,16 @@
 package onnx
 
-// The operators of package kernels, of the domain metalora.
+// The operators of package kernels.
+
+// ours is their domain.
+const ours = "metalora"
 
 func init() {
 	for op, rule := range map[string]shapeRule{
 		"Gelu": sameAsFirst, "GeluGrad": likeFirstWithSum, "Mask": likeFirstWithSum, "ColumnSum": columnSum,
 		"LayerNormalizationGrad": normGrad, "Gemm": gemmOfKernels, "Attention": fusedAttention, "AttentionGrad": fusedAttentionGrad,
 	} {
-		shapeRules[operator{"metalora", op}] = rule
+		shapeRules[operator{ours, op}] = rule
 	}
 }
 

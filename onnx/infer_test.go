@@ -43,7 +43,7 @@ func (c inferCase) model() *Model {
 	b := NewBuilder(&Graph{})
 	y := c.build(b)
 	m := NewModel(b.Graph)
-	m.Opsets[microsoft], m.Opsets["metalora"] = 1, 1
+	m.Opsets[microsoft], m.Opsets[ours] = 1, 1
 	b.Graph.Outputs = []ValueInfo{{Name: y}}
 	return m
 }

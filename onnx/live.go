@@ -73,6 +73,12 @@ var inPlace = map[string]bool{
 	"Relu": true, "Sigmoid": true, "Erf": true, "Reciprocal": true, "Softmax": true, "LogSoftmax": true, "Cast": true, "Clip": true,
 }
 
+// firstInPlace are operators of package kernels that may write their first output over their first input: those with in_place
+// in ops_table.c.
+var firstInPlace = map[string]bool{
+	"Gemm": true, "Gelu": true, "GeluGrad": true, "LayerNormalizationGrad": true, "Attention": true, "AttentionGrad": true, "Mask": true,
+}
+
 // run takes memory for a node's outputs, and gives back what it reads last.
 func (l *liveness) run(n *Node, values map[string]ValueInfo) error {
 	for i, output := range n.Outputs {
@@ -101,18 +107,20 @@ func (l *liveness) run(n *Node, values map[string]ValueInfo) error {
 
 // share gives a node's first output the memory of an input where an engine does, and tells whether it did.
 func (l *liveness) share(n *Node, output string, size int64) bool {
+	shares := n.Domain == "" && sharing[n.Op]
 	candidates := n.Inputs[:min(len(n.Inputs), 2)]
-	if sharing[n.Op] {
-		candidates = n.Inputs[:1]
-	} else if n.Domain != "" || !inPlace[n.Op] {
+	switch {
+	case shares, n.Domain == ours && firstInPlace[n.Op]:
+		candidates = n.Inputs[:min(len(n.Inputs), 1)]
+	case n.Domain != "" || !inPlace[n.Op]:
 		return false
 	}
 	for _, input := range candidates {
 		buffer, owned := l.buffers[input]
-		if !owned && sharing[n.Op] {
+		if !owned && shares {
 			return true // the caller's memory
 		}
-		if owned && (sharing[n.Op] || l.readers[buffer] == 1 && l.bytes[buffer] == size) {
+		if owned && (shares || l.readers[buffer] == 1 && l.bytes[buffer] == size) {
 			l.buffers[output] = buffer
 			l.readers[buffer] += l.reads[output]
 			return true

@@ -20,6 +20,18 @@ func TestCountLive(t *testing.T) {
 			y := b.Op("Reshape", []string{b.Op("Abs", []string{x}), b.Ints(-1)})
 			return b.Op("Abs", []string{b.Op("Unsqueeze", []string{y, b.Ints(0)})})
 		}, value},
+		"over an operator's first input": {func(b *Builder, x string) string {
+			y := b.Node(ours, "Mask", []string{b.Op("Abs", []string{x}), b.Op("Cast", []string{x}, IntAttr("to", int64(Bool)))}, 1)[0]
+			return b.Op("Abs", []string{y})
+		}, value + value/4},
+		"not over its second": {func(b *Builder, x string) string {
+			y := b.Node(ours, "Gemm", []string{"", b.Op("Abs", []string{x}), b.Const(Floats([]int64{4, 4}, make([]float32, 16)...))}, 1)[0]
+			return b.Op("Abs", []string{y})
+		}, 2 * value},
+		"a product over what it adds to": {func(b *Builder, x string) string {
+			w := b.Const(Floats([]int64{4, 4}, make([]float32, 16)...))
+			return b.Op("Abs", b.Node(ours, "Gemm", []string{b.Op("Abs", []string{x}), x, w}, 1))
+		}, value},
 		"another shape of what is fed": {func(b *Builder, x string) string {
 			return b.Op("Abs", []string{b.Op("Reshape", []string{x, b.Ints(-1)})})
 		}, 0},

@@ -95,7 +95,7 @@ func copyOf(n *onnx.Node) *onnx.Node {
 	return &c
 }
 
-// products lets products take over what follows them.
+// products lets products take over what follows them. They keep their names, by which a profile tells where time goes.
 func (l *lowering) products(n *onnx.Node) {
 	l.sums(n)
 	l.masks(n)
@@ -111,7 +111,7 @@ func (l *lowering) sums(n *onnx.Node) {
 		for _, side := range [][2]string{{p, q}, {q, p}} {
 			if product := l.product(side[0]); product != nil {
 				if ours := try(n, product, side[1]); ours != nil {
-					ours.Name, ours.Outputs = n.Name, slices.Clone(n.Outputs)
+					ours.Outputs = slices.Clone(n.Outputs)
 					l.replace(n, ours)
 					return
 				}
@@ -184,7 +184,7 @@ func (l *lowering) masks(n *onnx.Node) {
 		return
 	}
 	ours := copyOf(product)
-	ours.Name, ours.Outputs = n.Name, slices.Clone(n.Outputs)
+	ours.Outputs = slices.Clone(n.Outputs)
 	ours.Inputs[maskY] = letters["mask"]
 	if ours.Input(secondA) != "" {
 		ours.Inputs[maskSecond] = letters["mask"]

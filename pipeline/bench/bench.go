@@ -107,6 +107,7 @@ type step struct {
 	turn   func() error // one turn, forward and backward where something trains
 	update func() error // the optimiser's step; nil where nothing trains
 	flops  int64        // of a turn
+	graph  *onnx.Model  // as it runs
 	close  func()
 }
 
@@ -184,7 +185,7 @@ func (c Case) prepareOf(ctx context.Context, a models.Architecture, weights safe
 		return nil, err
 	}
 	turn := c.turn()
-	p := &step{flops: flops, close: l.close}
+	p := &step{flops: flops, graph: l.engine.Graph(), close: l.close}
 	if c.Trains == 0 {
 		p.turn = func() error {
 			_, err := l.engine.Score(ctx, turn, l.set)

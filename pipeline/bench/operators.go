@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"metalora/onnx"
+	"metalora/onnx/kernels"
 )
 
 // Group is what operators that belong together cost in a turn.
@@ -40,10 +43,13 @@ type event struct {
 		Parameter  string               `json:"parameter_size"`
 		Output     string               `json:"output_size"`
 	} `json:"args"`
+
+	node  *onnx.Node // of package kernels, nil where the node is the engine's
+	flops float64    // of the node's products
 }
 
-// read groups what a profile says about its last turns. rank is that of LoRA, 0: none.
-func (p *Profile) read(path string, turns, rank int) error {
+// read groups what a profile says about its last turns. rank is that of LoRA, 0: none; graph is what the engine was opened on.
+func (p *Profile) read(path string, turns, rank int, graph *onnx.Model) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -67,13 +73,17 @@ func (p *Profile) read(path string, turns, rank int) error {
 	for _, r := range counted {
 		p.Engine += float64(r.Duration) / 1e6 / float64(turns)
 	}
+	nodes := ours(graph)
 	operators, parts := map[string]*Group{}, map[string]*Group{}
 	for _, e := range events {
 		if e.Category != "Node" || !strings.HasSuffix(e.Name, kernel) || e.Start < counted[0].Start {
 			continue
 		}
+		if err := e.count(nodes); err != nil {
+			return fmt.Errorf("reading the engine's profile %s: %w", path, err)
+		}
 		g := e.group(turns)
-		collect(operators, e.Args.Op, g)
+		collect(operators, e.operator(), g)
 		collect(parts, e.part(rank), g)
 	}
 	p.Operators, p.Parts = sorted(operators), sorted(parts)
@@ -90,15 +100,70 @@ func (e *event) group(turns int) Group {
 		bytes += n
 	}
 	n := float64(turns)
-	return Group{Calls: 1 / n, Seconds: float64(e.Duration) / 1e6 / n, Flops: e.flops() / n, Bytes: bytes / n}
+	return Group{Calls: 1 / n, Seconds: float64(e.Duration) / 1e6 / n, Flops: e.flops / n, Bytes: bytes / n}
 }
 
-// products are the operators that multiply matrices.
+// ours are the nodes of package kernels by their names, which the engine leaves as they are.
+func ours(graph *onnx.Model) map[string]*onnx.Node {
+	nodes := map[string]*onnx.Node{}
+	for _, n := range graph.Graph.Nodes {
+		if n.Domain == kernels.Domain {
+			nodes[n.Name] = n
+		}
+	}
+	return nodes
+}
+
+// operator names a node's kind, with the domain where that is ours.
+func (e *event) operator() string {
+	if e.node != nil {
+		return kernels.Domain + "." + e.Args.Op
+	}
+	return e.Args.Op
+}
+
+// count finds the event's node among those of package kernels, and the operations of its products.
+func (e *event) count(nodes map[string]*onnx.Node) error {
+	n := nodes[strings.TrimSuffix(e.Name, kernel)]
+	if n == nil || n.Op != e.Args.Op {
+		e.flops = e.plainFlops()
+		return nil
+	}
+	e.node = n
+	values := map[string]onnx.ValueInfo{}
+	if err := tell(values, n.Inputs, e.Args.Inputs); err != nil {
+		return fmt.Errorf("%v: inputs: %w", n, err)
+	}
+	if err := tell(values, n.Outputs, e.Args.Outputs); err != nil {
+		return fmt.Errorf("%v: outputs: %w", n, err)
+	}
+	flops, err := onnx.NodeFlops(n, values)
+	e.flops = float64(flops)
+	return err
+}
+
+// tell gives a node's inputs or outputs their shapes. The profile leaves out those that are absent.
+func tell(values map[string]onnx.ValueInfo, names []string, typed []map[string][]int64) error {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
+	if len(names) != len(typed) {
+		return fmt.Errorf("the profile has %d, the graph %d", len(typed), len(names))
+	}
+	for i, name := range names {
+		shape := onnx.Shape{}
+		for _, d := range dims(typed[i]) {
+			shape = append(shape, onnx.Dim{Size: d})
+		}
+		values[name] = onnx.ValueInfo{Name: name, Shape: shape}
+	}
+	return nil
+}
+
+// products are the operators of the engine's that multiply matrices.
 var products = []string{"Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
 
-// flops of a product: with batch·m·k, batch·k·n and batch·m·n elements, whatever lies transposed, 2·batch·m·n·k is
+// plainFlops of one of the engine's products, which it may have made of other nodes: with batch·m·k, batch·k·n and batch·m·n elements, whatever lies transposed, 2·batch·m·n·k is
 // 2·√(their product / batch).
-func (e *event) flops() float64 {
+func (e *event) plainFlops() float64 {
 	in, out := e.Args.Inputs, e.Args.Outputs
 	if !slices.Contains(products, e.Args.Op) || len(in) < 2 || len(out) < 1 {
 		return 0
@@ -156,11 +221,16 @@ func (e *event) part(rank int) string {
 	return "rest" + direction
 }
 
+// thin tells whether a product has a side of LoRA's rank. One of ours with a thin second term is the first's.
 func (e *event) thin(rank int) bool {
-	if rank == 0 || e.flops() == 0 {
+	matrices := e.Args.Inputs
+	if e.node != nil && e.node.Input(0) != "" {
+		matrices = matrices[1:] // behind what the product is added to
+	}
+	if rank == 0 || !slices.Contains(products, e.Args.Op) || len(matrices) < 2 {
 		return false
 	}
-	return slices.ContainsFunc(slices.Concat(e.Args.Inputs[:2], e.Args.Outputs), func(typed map[string][]int64) bool {
+	return slices.ContainsFunc(slices.Concat(matrices[:2], e.Args.Outputs), func(typed map[string][]int64) bool {
 		return slices.Contains(dims(typed), int64(rank))
 	})
 }

@@ -49,7 +49,7 @@ func (c Case) profile(ctx context.Context, turns int) (*Profile, error) {
 	if err != nil || len(files) != 1 {
 		return nil, fmt.Errorf("the engine left %d profiles (%v)", len(files), err)
 	}
-	return p, p.read(files[0], turns, c.Rank)
+	return p, p.read(files[0], turns, c.Rank, s.graph)
 }
 
 // timed is the seconds of a turn and of a step of the optimiser.

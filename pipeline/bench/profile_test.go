@@ -5,6 +5,9 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"metalora/onnx"
+	"metalora/onnx/kernels"
 )
 
 // TestProfile: the operators' time lies inside the engine's and the engine's inside the turn's; the parts hold the same time
@@ -43,5 +46,48 @@ func TestProfile(t *testing.T) {
 		if err := p.Write(&text); err != nil || !strings.Contains(text.String(), "| operator") {
 			t.Errorf("%s: printed %q (%v)", c.Name, &text, err)
 		}
+	}
+}
+
+// TestEventOfKernels: the profile leaves out absent inputs; a product's operations and part go by what the node's inputs are.
+func TestEventOfKernels(t *testing.T) {
+	const rows, in, out, rank = 40, 32, 64, 8
+	node := func(inputs ...string) *onnx.Node {
+		return &onnx.Node{Name: "grad/layer.0.attention/Gemm", Domain: kernels.Domain, Op: "Gemm", Inputs: inputs, Outputs: []string{"y"}}
+	}
+	sizes := map[string][]int64{"sum": {rows, out}, "a": {rows, in}, "b": {in, out}, "bias": {out}, "mask": {rows, out},
+		"a2": {rows, rank}, "b2": {rank, out}, "y": {rows, out}}
+	main := 2.0 * rows * in * out
+	for name, c := range map[string]struct {
+		node  *onnx.Node
+		flops float64
+		part  string
+	}{
+		"a product":        {node("", "a", "b"), main, "attention, backward"},
+		"and a sum":        {node("sum", "a", "b", "bias"), main, "attention, backward"},
+		"and a second":     {node("sum", "a", "b", "", "", "", "mask", "a2", "b2", "mask"), main + 2*rows*rank*out, "attention, backward"},
+		"a thin product":   {node("", "a2", "b2"), 2 * rows * rank * out, "LoRA, backward"},
+		"a thin one added": {node("sum", "a2", "b2"), 2 * rows * rank * out, "LoRA, backward"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := event{Name: c.node.Name + kernel}
+			e.Args.Op = "Gemm"
+			for _, input := range c.node.Inputs {
+				if input != "" {
+					e.Args.Inputs = append(e.Args.Inputs, map[string][]int64{"float": sizes[input]})
+				}
+			}
+			e.Args.Outputs = []map[string][]int64{{"float": sizes["y"]}}
+			if err := e.count(map[string]*onnx.Node{c.node.Name: c.node}); err != nil {
+				t.Fatal(err)
+			}
+			if e.flops != c.flops || e.part(rank) != c.part || e.operator() != "metalora.Gemm" {
+				t.Errorf("%v operations of %s in %s, want %v in %s", e.flops, e.operator(), e.part(rank), c.flops, c.part)
+			}
+			e.Args.Inputs = e.Args.Inputs[1:]
+			if err := e.count(map[string]*onnx.Node{c.node.Name: c.node}); err == nil {
+				t.Error("no error where the profile has fewer inputs than the node")
+			}
+		})
 	}
 }

@@ -2,7 +2,7 @@ package train
 
 import "metalora/onnx"
 
-// Cost is the work of runs of an engine, counted from its graph.
+// Cost is the work of runs of an engine, counted from its graph as it runs, operators of package kernels included.
 type Cost struct {
 	onnx.Count     // over all runs
 	Runs       int // of the engine
@@ -10,13 +10,13 @@ type Cost struct {
 
 // Cost counts what an engine of the spec does for a turn, without running it.
 func (s Spec) Cost(turn *Turn) (Cost, error) {
-	graph, _, err := s.graph()
+	p, err := s.program()
 	if err != nil {
 		return Cost{}, err
 	}
 	total := Cost{}
-	for _, c := range chunks(turn.Batch, chunkSize(graph)) {
-		count, err := onnx.CountWork(graph, sizes(c.Rows, c.Length))
+	for _, c := range chunks(turn.Batch, p.chunk) {
+		count, err := onnx.CountWork(p.graph, sizes(c.Rows, c.Length))
 		if err != nil {
 			return Cost{}, err
 		}

@@ -40,7 +40,7 @@ type Spec struct {
 // Engine is one graph on ONNX Runtime. Weights are inputs, so one engine serves every task and every seed.
 // It is not safe for concurrent use.
 type Engine struct {
-	graph     *onnx.Model
+	graph     *onnx.Model // as it runs
 	session   *ort.Session
 	gradients []autodiff.Gradient
 	masks     []*mask
@@ -54,39 +54,52 @@ type Engine struct {
 
 // NewEngine builds the graph, differentiates it where something trains, and opens a session on it.
 func NewEngine(spec Spec) (*Engine, error) {
-	graph, gradients, err := spec.graph()
+	p, err := spec.program()
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{graph: graph, gradients: gradients, chunk: chunkSize(graph), dense: map[string]*ort.Tensor{}}
-	lowered := spec.lower(graph)
-	if lowered != graph {
-		e.sums = kernels.Accumulate(lowered, e.outputs())
-	}
-	if e.sum, err = identify(lowered, e.chunk); err != nil {
+	e := &Engine{graph: p.graph, gradients: p.gradients, sums: p.sums, chunk: p.chunk, dense: map[string]*ort.Tensor{}}
+	if e.sum, err = identify(p.graph, e.chunk); err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
 	}
-	e.session, err = ort.OpenModel(lowered, ort.Options{Threads: spec.Threads, Device: spec.Device, Spin: spec.Spin, ProfilePrefix: spec.Profile,
-		Kernels: lowered != graph})
+	e.session, err = ort.OpenModel(p.graph, ort.Options{Threads: spec.Threads, Device: spec.Device, Spin: spec.Spin, ProfilePrefix: spec.Profile,
+		Kernels: p.graph != p.plain})
 	if err != nil {
 		return nil, fmt.Errorf("opening the graph: %w", err)
 	}
-	if err := e.prepare(graph, spec); err != nil {
+	if err := e.prepare(p.plain, spec); err != nil {
 		e.Close()
 		return nil, err
 	}
 	return e, nil
 }
 
-// outputs names the gradients of fixed shape.
-func (e *Engine) outputs() []string {
-	var names []string
-	for _, g := range e.gradients {
+// program is what an engine of a spec runs.
+type program struct {
+	plain     *onnx.Model // as it is built and differentiated
+	graph     *onnx.Model // as it runs: with operators of package kernels where they are to be had, else plain itself
+	gradients []autodiff.Gradient
+	sums      map[string]bool // outputs of graph that add to the accumulators of their gradients, by input [kernels.Into]
+	chunk     int             // about how many tokens a run takes
+}
+
+func (s Spec) program() (*program, error) {
+	graph, gradients, err := s.graph()
+	if err != nil {
+		return nil, err
+	}
+	p := &program{plain: graph, graph: s.lower(graph), gradients: gradients, chunk: chunkSize(graph)}
+	if p.graph == p.plain {
+		return p, nil
+	}
+	var outputs []string // of fixed shape
+	for _, g := range gradients {
 		if g.IDs == "" {
-			names = append(names, g.Output)
+			outputs = append(outputs, g.Output)
 		}
 	}
-	return names
+	p.sums = kernels.Accumulate(p.graph, outputs)
+	return p, nil
 }
 
 // lower puts operators of package kernels into a graph where they are to be had; otherwise it returns the graph itself. One
@@ -212,6 +225,9 @@ func (e *Engine) prepare(graph *onnx.Model, spec Spec) error {
 func (e *Engine) Flops(rows, length int) (int64, error) {
 	return onnx.Flops(e.graph, sizes(rows, length))
 }
+
+// Graph is the graph as the session has it, operators of package kernels included. It must not be changed.
+func (e *Engine) Graph() *onnx.Model { return e.graph }
 
 // Close ends the session.
 func (e *Engine) Close() {

@@ -8,6 +8,7 @@ import (
 
 	"metalora/adapters"
 	"metalora/models"
+	"metalora/onnx"
 	"metalora/onnx/kernels"
 	"metalora/pipeline/rng"
 )
@@ -41,6 +42,7 @@ func TestLoweredGradients(t *testing.T) {
 					}
 					compareLowered(t, spec, func() *Set { return newSet(t, tensors.Clone(), folder.Architecture) })
 					checkFused(t, spec)
+					checkCounts(t, spec)
 				})
 			}
 		}
@@ -106,5 +108,65 @@ func checkFused(t *testing.T, spec Spec) {
 	}
 	if after["ColumnSum"] == 0 {
 		t.Error("no sums")
+	}
+}
+
+// checkCounts: a graph with fused operators counts the plain one's products, less traffic and no more memory, and knows every shape.
+func checkCounts(t *testing.T, spec Spec) {
+	t.Helper()
+	p, err := spec.program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var counts [2]onnx.Count
+	var lives [2]onnx.Live
+	for i, graph := range []*onnx.Model{p.plain, p.graph} {
+		if counts[i], err = onnx.CountWork(graph, sizes(4, 9)); err != nil {
+			t.Fatal(err)
+		}
+		if lives[i], err = onnx.CountLive(graph, sizes(4, 9)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain, fused := counts[0], counts[1]
+	if fused.Flops != plain.Flops || fused.Unknown != 0 || fused.Nodes >= plain.Nodes || fused.Activations >= plain.Activations {
+		t.Errorf("counted %+v, without kernels %+v", fused, plain)
+	}
+	if lives[1].Values > lives[0].Values || lives[1].Fed != lives[0].Fed || lives[1].Fetched != lives[0].Fetched {
+		t.Errorf("memory %+v, without kernels %+v", lives[1], lives[0])
+	}
+}
+
+// TestMemoryOfSums: a weight whose gradient adds to its accumulator in the run takes no memory for a copy, and others do.
+func TestMemoryOfSums(t *testing.T) {
+	if !kernels.Supported() {
+		t.Skip("no kernels on this machine")
+	}
+	plain := Spec{Architecture: loadModel(t, micro("nano-bert")).Architecture, Trains: Base | Head}
+	fused := plain
+	plain.NoKernels = true
+	p, err := fused.program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	summed, all := int64(0), fused.trained()
+	for _, g := range p.gradients {
+		if p.sums[g.Output] {
+			summed += all[g.Of].bytes
+		}
+	}
+	if summed == 0 {
+		t.Fatal("no gradient adds to its accumulator")
+	}
+	var slices [2]int64
+	for i, s := range []Spec{plain, fused} {
+		m, err := s.Memory([]Shape{{4, 9}}, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices[i] = m.Slices
+	}
+	if slices[0]-slices[1] != summed {
+		t.Errorf("%d bytes, without kernels %d: want %d less", slices[1], slices[0], summed)
 	}
 }
