@@ -43,16 +43,15 @@ static void run(void *data, size_t i) {
 	if (m0 < m1 && n0 < n1 && j->width.part(j->p, j->row, j->col, m0, m1, n0, n1) != 0) atomic_store(&j->failed, 1);
 }
 
-// grid cuts a product into a few parts for each thread, since threads wake late and are stopped by others, so that they pack
-// least: a part packs its rows of a and its columns of b, and what has to be transposed for it costs more.
+// grid cuts a product into a part for each thread, so that they pack least: a part packs its rows of a and its columns of b, and
+// what has to be transposed for it costs more. More parts, taken in turn, would meet what they read in another core's cache.
 static void grid(job *j, size_t threads) {
-	enum { parts_of_a_thread = 1 };
 	const double small = 4e6; // operations, some 20 microseconds
 	const ml_product *p = j->p;
 	const ml_term *t = &p->terms[0];
 	size_t rows = (p->m + j->width.rows - 1) / j->width.rows, cols = (p->n + j->width.cols - 1) / j->width.cols;
 	double most = 2.0 * p->m * p->n * t->k / small, least = 0;
-	size_t parts = threads < 2 ? 1 : threads * parts_of_a_thread;
+	size_t parts = threads < 2 ? 1 : threads;
 	if (most < parts) parts = most < 1 ? 1 : (size_t)most;
 	j->down = j->across = 1;
 	for (size_t down = 1; down <= parts; down++) {

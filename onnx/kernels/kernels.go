@@ -1,7 +1,7 @@
 // Package kernels holds operators of our own, written in C, that ONNX Runtime runs inside its sessions: products and fused
 // chains for which the engine's own are slow.
 //
-// They never show in a model that is built, differentiated, counted or exported. [Lower] puts them into a copy at the very
+// They never show in a model that is built, differentiated or exported. [Lower] puts them into a copy at the very
 // end, before a session is opened on it with [Register]; the plain model computes the same, in other roundings.
 //
 // An operator is a row in ops_table.c and a function in C; ops.h has what such a function may use. Each checks the shapes

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -45,6 +46,13 @@ func run(t *testing.T, m *onnx.Model, o ort.Options, feeds map[string]*ort.Tenso
 	}
 	defer fetches["y"].Close()
 	return fetches["y"].Shape(), append([]float32{}, ort.Data[float32](fetches["y"])...), nil
+}
+
+// TestSupportedInCI: every test of kernels skips where there are none, so CI's machine has to have them.
+func TestSupportedInCI(t *testing.T) {
+	if why := kernels.Missing(); why != "" && os.Getenv("CI") == "true" {
+		t.Fatalf("no kernels: %s; their tests would all be skipped", why)
+	}
 }
 
 func skipWithout(t *testing.T) {

@@ -107,10 +107,10 @@ func (l *lowering) sums(n *onnx.Node) {
 		return
 	}
 	p, q := n.Input(0), n.Input(1)
-	for _, try := range []func(n *onnx.Node, product *onnx.Node, other string) *onnx.Node{l.addBias, l.addSecond, l.addAddend} {
+	for _, try := range []func(product *onnx.Node, other string) *onnx.Node{l.addBias, l.addSecond, l.addAddend} {
 		for _, side := range [][2]string{{p, q}, {q, p}} {
 			if product := l.product(side[0]); product != nil {
-				if ours := try(n, product, side[1]); ours != nil {
+				if ours := try(product, side[1]); ours != nil {
 					ours.Outputs = slices.Clone(n.Outputs)
 					l.replace(n, ours)
 					return
@@ -121,7 +121,7 @@ func (l *lowering) sums(n *onnx.Node) {
 }
 
 // addBias is a product with a bias that has none yet.
-func (l *lowering) addBias(n, product *onnx.Node, other string) *onnx.Node {
+func (l *lowering) addBias(product *onnx.Node, other string) *onnx.Node {
 	if product.Input(bias) != "" || product.Input(maskY) != "" || !l.isBias(other, product.Output(0)) {
 		return nil
 	}
@@ -131,7 +131,7 @@ func (l *lowering) addBias(n, product *onnx.Node, other string) *onnx.Node {
 }
 
 // addSecond is a product with a thin one as its second term, whose addend it takes over if it has none.
-func (l *lowering) addSecond(n, product *onnx.Node, other string) *onnx.Node {
+func (l *lowering) addSecond(product *onnx.Node, other string) *onnx.Node {
 	second := l.product(other)
 	if second == nil || product.Input(secondA) != "" || !l.isSecond(second) || !l.same(product.Output(0), other) {
 		return nil
@@ -161,7 +161,7 @@ func (l *lowering) isSecond(n *onnx.Node) bool {
 }
 
 // addAddend is a product with an addend that has none yet.
-func (l *lowering) addAddend(n, product *onnx.Node, other string) *onnx.Node {
+func (l *lowering) addAddend(product *onnx.Node, other string) *onnx.Node {
 	if product.Input(addend) != "" || !l.same(product.Output(0), other) {
 		return nil
 	}

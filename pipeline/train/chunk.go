@@ -20,8 +20,8 @@ const (
 )
 
 // chunkSize is how many tokens a run of a graph should take. One large turn at a time, an activation is larger than the
-// caches, and each of the many operators that only pass over it waits for memory; too few tokens, and the operators'
-// fixed cost and the sums of gradients weigh more. Half a turn of MiniLM's size was 15 % faster than a whole one.
+// caches, and each of the operators that only pass over it waits for memory; too few tokens, and the operators' fixed cost, the
+// packing of weights and the sums of gradients weigh more (measured in docs/profile.md).
 func chunkSize(graph *onnx.Model) int {
 	widest := 1
 	for _, l := range adapters.Linears(graph) {
