@@ -146,14 +146,15 @@ func sameState(t *testing.T, c *Config, ex *executor, unit int) {
 	sameFiles(t, newest[0], newest[1])
 }
 
-// disturb runs a unit to its end with stops at random points: after a step, or a moment later.
+// disturb runs a unit to its end with two stops at random points: the first between steps, the second a moment after one. The
+// first is no matter of time: a whole unit can take less than a moment.
 func disturb(t *testing.T, e *Experiment, ex Executor, u *Unit, random *rand.Rand) *stopper {
 	t.Helper()
 	p := &stopper{}
 	for attempt := 1; ; attempt++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		p.left, p.stop = 1+random.IntN(3), cancel
-		if wait := time.Duration(random.IntN(4)) * time.Millisecond; wait > 0 {
+		if wait := time.Duration(random.IntN(4)) * time.Millisecond; attempt > 1 && wait > 0 {
 			p.stop = func() { time.AfterFunc(wait, cancel) }
 		}
 		if attempt > 2 {
