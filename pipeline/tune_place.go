@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -95,9 +96,10 @@ func (t *tuning) announce(made string, r *TuneResult) error {
 	return errors.Join(disk.Rename(written, t.placedFile()), disk.SyncDir(filepath.Dir(t.placedFile())))
 }
 
-// clear removes what is left of a tuning whose adapter is in its place, what tells of it last.
+// clear removes what is left of a tuning whose adapter is in its place, what tells of it last. Another process that wants the same
+// place may put its lock into the folder meanwhile: it clears up when it finds the adapter.
 func (t *tuning) clear() error {
-	if err := disk.RemoveAll(t.work()); err != nil {
+	if err := disk.RemoveAll(t.work()); err != nil && !errors.Is(err, fs.ErrExist) { // not empty
 		return err
 	}
 	return disk.Remove(t.placedFile())
