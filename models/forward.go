@@ -63,8 +63,11 @@ func (f *forward) every(x string) queries { return queries{x, f.split, f.masks, 
 func (f *forward) first(x string) queries {
 	b, hidden := f.b, int64(f.HiddenSize)
 	defer b.Scope("first")()
-	x = b.Op("Reshape", []string{x, b.Op("Concat", []string{b.Op("Shape", []string{"input_ids"}), b.Ints(hidden)}, onnx.IntAttr("axis", 0))})
-	x = b.Op("Squeeze", []string{b.Op("Slice", []string{x, b.Ints(0), b.Ints(1), b.Ints(1)}), b.Ints(1)})
+	shape := b.Op("Shape", []string{"input_ids"})
+	rows := b.Op("Gather", []string{shape, b.Int(0)}, onnx.IntAttr("axis", 0))
+	length := b.Op("Gather", []string{shape, b.Int(1)}, onnx.IntAttr("axis", 0))
+	starts := b.Op("Mul", []string{b.Op("Range", []string{b.Int(0), rows, b.Int(1)}), length})
+	x = b.Op("Gather", []string{x, starts}, onnx.IntAttr("axis", 0))
 	heads := int64(f.NumAttentionHeads)
 	return queries{x, b.Ints(-1, 1, heads, hidden/heads), f.mask, "rows", 1}
 }

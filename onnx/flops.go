@@ -109,9 +109,14 @@ func (s *sizing) kernelGemm() int64 {
 }
 
 // scores is one of attention's products, 2·rows·heads·queries·keys·width: 2·keys for each element of q
-// [rows·queries, heads·width]. mask is [rows, 1, any, keys].
+// [rows·queries, heads·width]. mask is [rows, 1, any, keys]. Rows that are packed count as if all had the mean of their lengths,
+// which are in the values of an input: the least that it can be.
 func (s *sizing) scores(q, mask int) int64 {
-	return 2 * s.elements(s.n.Input(q)) * s.fromEnd(s.n.Input(mask), 1)
+	count := 2 * s.elements(s.n.Input(q))
+	if rows := s.fromEnd(s.n.Input(mask), 4); s.n.Int("packed", 0) != 0 && rows > 0 {
+		return count * s.fromEnd(s.n.Input(q+1), 2) / rows
+	}
+	return count * s.fromEnd(s.n.Input(mask), 1)
 }
 
 // attentionGrad has a product for each gradient that is wanted, and one for the gradient of the scores, which those by q and

@@ -17,6 +17,8 @@ func TestNodeFlops(t *testing.T) {
 		"Gemm, turned, with a second":     {own("Gemm", 1, 0, gemmAll, gemmAttrs(1, 1)...), 2 * 3 * 6 * (4 + 2)},
 		"Attention":                       {own("Attention", 1, 0, attends, headAttrs()...), 2 * scores},
 		"Attention of one query":          {own("Attention", 2, 1, oneQuery, headAttrs()...), 2 * scores / 5},
+		"Attention of packed rows":        {own("Attention", 1, 0, together, lying(1)...), 2 * 2 * (7 * 8) * 7 / 2},
+		"Attention of one, packed":        {own("Attention", 2, 1, togetherOne, lying(2)...), 2 * 2 * (2 * 8) * 7 / 2},
 		"AttentionGrad":                   {own("AttentionGrad", 3, 0, attendsBackDropped, headAttrs()...), 4 * scores},
 		"AttentionGrad by queries alone":  {own("AttentionGrad", 1, 0, attendsBack, headAttrs()...), 2 * scores},
 		"AttentionGrad by values alone":   {onlyValues, scores},

@@ -58,15 +58,21 @@ func gemmOfKernels(s *site) error {
 	return nil
 }
 
-// fusedAttention: q [..., n], k, v, mask [rows, 1, any, keys] -> [..., n], and [rows, heads, queries, 2].
+// fusedAttention: q [..., n], k, v, mask [rows, 1, any, keys] -> [..., n], and [rows, heads, queries, 2]. Where rows are packed
+// there is room for the queries of the longest.
 func fusedAttention(s *site) error {
-	q, rows := s.shape(0), Dim{Size: -1}
+	q, rows, keys := s.shape(0), Dim{Size: -1}, Dim{Size: -1}
 	if m := s.shape(3); len(m) == 4 {
-		rows = m[0]
+		rows, keys = m[0], m[3]
 	}
 	s.set(0, s.dtype(0), q)
 	queries := Dim{Size: -1}
-	if len(q) > 0 {
+	switch packed := s.Int("packed", 0); {
+	case packed == 1:
+		queries = keys
+	case packed == 2:
+		queries = Dim{Size: 1}
+	case len(q) > 0:
 		queries = q[:len(q)-1].product().over(rows.number()).dim()
 	}
 	s.set(1, s.dtype(0), Shape{rows, {Size: s.Int("heads", 1)}, queries, {Size: 2}})

@@ -1,5 +1,7 @@
 package onnx
 
+import "testing"
+
 // own applies an operator of package kernels and looks at one of its outputs.
 func own(op string, outputs, look int, inputs func(b *Builder) []string, attrs ...Attr) func(*Builder) string {
 	return func(b *Builder) string { return b.Node(ours, op, inputs(b), outputs, attrs...)[look] }
@@ -56,14 +58,19 @@ var (
 	attendsBack             = floats(query, query, keys, keys, seen, saved)
 	attendsBackDropped      = booleans(floats(query, query, keys, keys, seen, saved, kept), 6)
 	oneQuery                = floats(Dims("rows", 8), keys, keys, seen)
+	together                = floats(Dims(7, 8), Dims(7, 8), Dims(7, 8), seen) // 7 tokens of packed rows
+	togetherOne             = floats(Dims("rows", 8), Dims(7, 8), Dims(7, 8), seen)
 )
 
 func gemmAttrs(transA, transB2 int64) []Attr {
 	return []Attr{IntAttr("transA", transA), IntAttr("transB", 0), FloatAttr("alpha", 1), IntAttr("transB2", transB2), FloatAttr("alpha2", 1)}
 }
 
-func headAttrs() []Attr {
-	return []Attr{IntAttr("heads", 2), FloatAttr("scale", 0.5), FloatAttr("factor", 1)}
+func headAttrs() []Attr { return lying(0) }
+
+// lying are attention's attributes for rows that are padded (0), packed (1), or packed with one query each (2).
+func lying(packed int64) []Attr {
+	return []Attr{IntAttr("heads", 2), FloatAttr("scale", 0.5), FloatAttr("factor", 1), IntAttr("packed", packed)}
 }
 
 var kernelCases = []inferCase{
@@ -86,4 +93,21 @@ var kernelCases = []inferCase{
 	{"AttentionGrad by queries", own("AttentionGrad", 3, 0, attendsBack, headAttrs()...), "float [length*rows 8]"},
 	{"AttentionGrad by keys", own("AttentionGrad", 3, 1, attendsBackDropped, headAttrs()...), "float [m*rows 8]"},
 	{"AttentionGrad by values", own("AttentionGrad", 3, 2, attendsBack, headAttrs()...), "float [m*rows 8]"},
+}
+
+// TestShapesOfPackedRows: attention's statistics have room for the queries of the longest row. (What such rows need to run, the
+// values of an input say: package kernels tests that.)
+func TestShapesOfPackedRows(t *testing.T) {
+	for want, build := range map[string]func(*Builder) string{
+		"[rows 2 m 2]": own("Attention", 2, 1, together, lying(1)...),
+		"[rows 2 1 2]": own("Attention", 2, 1, togetherOne, lying(2)...),
+	} {
+		b := NewBuilder(&Graph{})
+		y := build(b)
+		b.Output(y, Float)
+		values, err := Infer(NewModel(b.Graph))
+		if err != nil || values[y].Shape.String() != want {
+			t.Errorf("%v (%v), want %s", values[y].Shape, err, want)
+		}
+	}
 }

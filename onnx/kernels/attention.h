@@ -12,9 +12,13 @@
 //	probabilities = softmax(scale · q kᵀ + mask)    [queries, keys]
 //	context = (factor · probabilities where kept) v   [queries, width]
 //
-// with the heads side by side in memory: q and context are [rows·queries, heads·width], k and v [rows·keys, heads·width].
+// with the heads side by side in memory: q and context are [rows·queries, heads·width], k and v [rows·keys, heads·width]. Where
+// rows lie packed, one behind the other without padding, keys is the most that a row has; k and v are [tokens, heads·width], and
+// so are q and context, unless queries is 1.
 typedef struct {
 	size_t rows, heads, queries, keys, width;
+	const int64_t *starts;     // the first token of each row where rows lie packed, else NULL
+	size_t tokens;             // of all rows, where they lie packed
 	float scale, factor;
 	const float *q, *k, *v;
 	const float *mask;         // [rows, keys], or [rows, queries, keys] with masked_queries

@@ -223,27 +223,28 @@ typedef struct {
 	float *y, *y_k, *y_v;        // [block, width], [keys, width]
 } work;
 
-static size_t lay_out(const ml_attention *a, bool backward, float *base, work *w) {
-	w->width = padded(a->width), w->keys = padded(a->keys);
-	size_t block = block_floats / (w->keys + 1) / tile_rows * tile_rows;
+// lay_out gives a row of so many queries and keys its memory. Blocks are those of the longest row, which so takes most.
+static size_t lay_out(const ml_attention *a, size_t queries, size_t keys, bool backward, float *base, work *w) {
+	size_t block = block_floats / (padded(a->keys) + 1) / tile_rows * tile_rows;
+	w->width = padded(a->width), w->keys = padded(keys);
 	w->block = block < tile_rows ? tile_rows : block;
-	if (w->block > a->queries) w->block = a->queries;
+	if (w->block > queries) w->block = queries;
 	const size_t wide = panels(a->width) * panel, matrix = w->block * w->keys;
 	size_t used = 0;
 #define TAKE(field, size) w->field = base + used, used += ((size) + 15) / 16 * 16
-	TAKE(keys_t, panels(a->keys) * panel * a->width);
-	TAKE(values, backward ? panels(a->keys) * panel * a->width : wide * a->keys);
+	TAKE(keys_t, panels(keys) * panel * a->width);
+	TAKE(values, backward ? panels(keys) * panel * a->width : wide * keys);
 	TAKE(scores, matrix);
 	TAKE(bias, a->masked_queries ? matrix : w->keys);
 	TAKE(factors, w->block);
 	TAKE(y, w->block * w->width);
 	if (backward) {
 		TAKE(others, matrix);
-		TAKE(key_rows, wide * a->keys);
+		TAKE(key_rows, wide * keys);
 		TAKE(q, wide * w->block);
 		TAKE(d_context, wide * w->block);
-		TAKE(y_k, a->keys * w->width);
-		TAKE(y_v, a->keys * w->width);
+		TAKE(y_k, keys * w->width);
+		TAKE(y_v, keys * w->width);
 	}
 #undef TAKE
 	return used;
@@ -251,14 +252,14 @@ static size_t lay_out(const ml_attention *a, bool backward, float *base, work *w
 
 size_t ML_NAME(ml_attention_room)(const ml_attention *a, bool backward) {
 	work w;
-	return lay_out(a, backward, NULL, &w);
+	return lay_out(a, a->queries, a->keys, backward, NULL, &w);
 }
 
 // set_bias copies rows of the mask; where there are no keys it puts -Inf, whose probability is 0.
-always void set_bias(const work *w, size_t rows, size_t keys, const float *mask) {
+always void set_bias(const work *w, size_t rows, size_t keys, const float *mask, size_t stride) {
 	for (size_t i = 0; i < rows; i++) {
 		float *to = w->bias + i * w->keys;
-		memcpy(to, mask + i * keys, keys * sizeof *to);
+		memcpy(to, mask + i * stride, keys * sizeof *to);
 		for (size_t j = keys; j < w->keys; j++) to[j] = -__builtin_inff();
 	}
 }
@@ -270,24 +271,29 @@ always void copy_out(const float *from, size_t from_row, size_t rows, size_t wid
 
 // place is where one row's one head lies.
 typedef struct {
-	size_t stride;     // from a token to the next
-	size_t q, k;       // offsets of the first query and key
-	size_t pair;       // row·heads + head
+	size_t stride;        // from a token to the next
+	size_t queries, keys; // of this row
+	size_t q, k;          // offsets of the first query and key
+	size_t pair;          // row·heads + head
 	const float *mask;
 } place;
 
 always place place_of(const ml_attention *a, size_t pair) {
 	const size_t stride = a->heads * a->width, row = pair / a->heads, head = pair % a->heads;
-	return (place){
-		.stride = stride, .pair = pair,
-		.q = row * a->queries * stride + head * a->width, .k = row * a->keys * stride + head * a->width,
-		.mask = a->mask + row * a->keys * (a->masked_queries ? a->queries : 1),
-	};
+	place p = {.stride = stride, .pair = pair, .queries = a->queries, .keys = a->keys, .q = row * a->queries, .k = row * a->keys,
+	           .mask = a->mask + row * a->keys * (a->masked_queries ? a->queries : 1)};
+	if (a->starts != NULL) {
+		p.k = a->starts[row];
+		p.keys = (row + 1 < a->rows ? (size_t)a->starts[row + 1] : a->tokens) - p.k;
+		if (a->queries > 1) p.q = p.k, p.queries = p.keys;
+	}
+	p.q = p.q * stride + head * a->width, p.k = p.k * stride + head * a->width;
+	return p;
 }
 
 // score computes scores of rows queries from first.
 always void score(const ml_attention *a, const place *p, const work *w, size_t first, size_t rows) {
-	if (a->masked_queries) set_bias(w, rows, a->keys, p->mask + first * a->keys);
+	if (a->masked_queries) set_bias(w, rows, p->keys, p->mask + first * a->keys, a->keys);
 	multiply_rows(rows, w->keys, a->width, a->q + p->q + first * p->stride, p->stride, w->keys_t, w->scores, w->keys,
 	                    (ending){.factor = a->scale, .bias = w->bias, .bias_row = a->masked_queries ? w->keys : 0});
 }
@@ -317,12 +323,12 @@ always const uint8_t *kept_end(const ml_attention *a) { return a->kept + a->rows
 void ML_NAME(ml_attention_forward)(const ml_attention *a, size_t pair, float *scratch) {
 	const place p = place_of(a, pair);
 	work w;
-	lay_out(a, false, scratch, &w);
-	pack_columns(a->k + p.k, p.stride, a->width, a->keys, w.keys_t);
-	pack_rows(a->v + p.k, p.stride, a->keys, a->width, w.values);
-	if (!a->masked_queries) set_bias(&w, 1, a->keys, p.mask);
-	for (size_t first = 0; first < a->queries; first += w.block) {
-		const size_t rows = a->queries - first < w.block ? a->queries - first : w.block;
+	lay_out(a, p.queries, p.keys, false, scratch, &w);
+	pack_columns(a->k + p.k, p.stride, a->width, p.keys, w.keys_t);
+	pack_rows(a->v + p.k, p.stride, p.keys, a->width, w.values);
+	if (!a->masked_queries) set_bias(&w, 1, p.keys, p.mask, 0);
+	for (size_t first = 0; first < p.queries; first += w.block) {
+		const size_t rows = p.queries - first < w.block ? p.queries - first : w.block;
 		score(a, &p, &w, first, rows);
 		for (size_t i = 0; i < rows; i++) {
 			float top, total;
@@ -335,7 +341,7 @@ void ML_NAME(ml_attention_forward)(const ml_attention *a, size_t pair, float *sc
 		}
 		const bool direct = w.width == a->width;
 		float *y = a->context + p.q + first * p.stride;
-		multiply_rows(rows, w.width, a->keys, w.scores, w.keys, w.values, direct ? y : w.y, direct ? p.stride : w.width,
+		multiply_rows(rows, w.width, p.keys, w.scores, w.keys, w.values, direct ? y : w.y, direct ? p.stride : w.width,
 		                    (ending){.factors = w.factors});
 		if (!direct) copy_out(w.y, w.width, rows, a->width, y, p.stride);
 	}
@@ -368,16 +374,16 @@ always void unsoftmax(float *x, float *d, size_t n, const uint8_t *kept, const u
 void ML_NAME(ml_attention_backward)(const ml_attention *a, size_t pair, float *scratch) {
 	const place p = place_of(a, pair);
 	work w;
-	lay_out(a, true, scratch, &w);
-	pack_columns(a->k + p.k, p.stride, a->width, a->keys, w.keys_t);
-	pack_columns(a->v + p.k, p.stride, a->width, a->keys, w.values);
-	if (a->d_q != NULL) pack_rows(a->k + p.k, p.stride, a->keys, a->width, w.key_rows);
-	if (!a->masked_queries) set_bias(&w, 1, a->keys, p.mask);
+	lay_out(a, p.queries, p.keys, true, scratch, &w);
+	pack_columns(a->k + p.k, p.stride, a->width, p.keys, w.keys_t);
+	pack_columns(a->v + p.k, p.stride, a->width, p.keys, w.values);
+	if (a->d_q != NULL) pack_rows(a->k + p.k, p.stride, p.keys, a->width, w.key_rows);
+	if (!a->masked_queries) set_bias(&w, 1, p.keys, p.mask, 0);
 	const bool direct = w.width == a->width;
 	float *y_k = direct && a->d_k != NULL ? a->d_k + p.k : w.y_k, *y_v = direct && a->d_v != NULL ? a->d_v + p.k : w.y_v;
 	const size_t y_row = direct ? p.stride : w.width;
-	for (size_t first = 0; first < a->queries; first += w.block) {
-		const size_t rows = a->queries - first < w.block ? a->queries - first : w.block;
+	for (size_t first = 0; first < p.queries; first += w.block) {
+		const size_t rows = p.queries - first < w.block ? p.queries - first : w.block;
 		const float *d_context = a->d_context + p.q + first * p.stride;
 		score(a, &p, &w, first, rows);
 		multiply_rows(rows, w.keys, a->width, d_context, p.stride, w.values, w.others, w.keys, (ending){.factor = a->factor});
@@ -388,19 +394,19 @@ void ML_NAME(ml_attention_backward)(const ml_attention *a, size_t pair, float *s
 		const ending sum = {.factor = 1, .add = first > 0};
 		if (a->d_v != NULL) {
 			pack_rows(d_context, p.stride, rows, a->width, w.d_context);
-			multiply_columns(a->keys, w.width, rows, w.scores, w.keys, w.d_context, y_v, y_row, sum);
+			multiply_columns(p.keys, w.width, rows, w.scores, w.keys, w.d_context, y_v, y_row, sum);
 		}
 		if (a->d_k != NULL) {
 			pack_rows(a->q + p.q + first * p.stride, p.stride, rows, a->width, w.q);
-			multiply_columns(a->keys, w.width, rows, w.others, w.keys, w.q, y_k, y_row, sum);
+			multiply_columns(p.keys, w.width, rows, w.others, w.keys, w.q, y_k, y_row, sum);
 		}
 		if (a->d_q != NULL) {
 			float *y = a->d_q + p.q + first * p.stride;
-			multiply_rows(rows, w.width, a->keys, w.others, w.keys, w.key_rows, direct ? y : w.y, y_row, (ending){.factor = 1});
+			multiply_rows(rows, w.width, p.keys, w.others, w.keys, w.key_rows, direct ? y : w.y, y_row, (ending){.factor = 1});
 			if (!direct) copy_out(w.y, w.width, rows, a->width, y, p.stride);
 		}
 	}
 	if (direct) return;
-	if (a->d_k != NULL) copy_out(w.y_k, w.width, a->keys, a->width, a->d_k + p.k, p.stride);
-	if (a->d_v != NULL) copy_out(w.y_v, w.width, a->keys, a->width, a->d_v + p.k, p.stride);
+	if (a->d_k != NULL) copy_out(w.y_k, w.width, p.keys, a->width, a->d_k + p.k, p.stride);
+	if (a->d_v != NULL) copy_out(w.y_v, w.width, p.keys, a->width, a->d_v + p.k, p.stride);
 }

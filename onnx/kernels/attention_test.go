@@ -354,7 +354,7 @@ func TestAttentionEmpty(t *testing.T) {
 func runAttention(r *rand.Rand, t *testing.T, op string, shapes [][]int, heads int64) error {
 	t.Helper()
 	g, in := &onnx.Graph{Name: op}, map[string]*ort.Tensor{}
-	n := &onnx.Node{Domain: kernels.Domain, Op: op, Outputs: []string{"y"}, Attrs: []onnx.Attr{onnx.IntAttr("heads", heads), onnx.FloatAttr("scale", 1), onnx.FloatAttr("factor", 1)}}
+	n := &onnx.Node{Domain: kernels.Domain, Op: op, Outputs: []string{"y"}, Attrs: []onnx.Attr{onnx.IntAttr("heads", heads), onnx.FloatAttr("scale", 1), onnx.FloatAttr("factor", 1), onnx.IntAttr("packed", 0)}}
 	for i, shape := range shapes {
 		name := fmt.Sprint("in", i)
 		n.Inputs = append(n.Inputs, name)

@@ -288,7 +288,8 @@ func (l *lowering) backwardFits(a *attention) bool {
 
 // putAttention puts the operators where the chain ends and where its gradient does.
 func (l *lowering) putAttention(a *attention) {
-	attrs := []onnx.Attr{onnx.IntAttr("heads", a.heads), onnx.FloatAttr("scale", a.scale), onnx.FloatAttr("factor", a.factor)}
+	attrs := []onnx.Attr{onnx.IntAttr("heads", a.heads), onnx.FloatAttr("scale", a.scale), onnx.FloatAttr("factor", a.factor),
+		onnx.IntAttr(packedAttr, 0)}
 	inputs := []string{a.letters["q"], a.letters["k"], a.letters["v"], a.mask(l)}
 	outputs, gradients := []string{a.end.Output(0)}, []string{"", "", ""}
 	var at *onnx.Node

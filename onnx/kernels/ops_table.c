@@ -18,8 +18,8 @@ const ml_op ml_ops[] = {
 	{"GeluGrad", "ff", "ff?", ml_op_gelu_grad, {{"tanh", 'i'}}, .in_place = true},
 	{"LayerNormalizationGrad", "ffffff?f?f?f?f?f?f?f?", "ff?f?", ml_op_norm_grad, .in_place = true},
 	{"ColumnSum", "f", "f", ml_op_column_sum},
-	{"Attention", "ffffb?", "ff?", ml_op_attention, {{"heads", 'i'}, {"scale", 'f'}, {"factor", 'f'}}, .in_place = true},
-	{"AttentionGrad", "ffffffb?", "f?f?f?", ml_op_attention_grad, {{"heads", 'i'}, {"scale", 'f'}, {"factor", 'f'}}, .in_place = true},
+	{"Attention", "ffffb?i?", "ff?", ml_op_attention, {{"heads", 'i'}, {"scale", 'f'}, {"factor", 'f'}, {"packed", 'i'}}, .in_place = true},
+	{"AttentionGrad", "ffffffb?i?", "f?f?f?", ml_op_attention_grad, {{"heads", 'i'}, {"scale", 'f'}, {"factor", 'f'}, {"packed", 'i'}}, .in_place = true},
 	{"Mask", "fbf?", "ff?", ml_op_mask, .in_place = true},
 };
 

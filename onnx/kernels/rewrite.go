@@ -108,10 +108,15 @@ func (l *lowering) drop(n *onnx.Node) {
 	}
 	l.gone[n] = true
 	for _, i := range n.Inputs {
-		l.readers[i] = slices.DeleteFunc(l.readers[i], func(r *onnx.Node) bool { return r == n })
-		if m := l.makers[i]; m != nil && !slices.ContainsFunc(m.Outputs, l.used) {
-			l.drop(m)
-		}
+		l.unread(n, i)
+	}
+}
+
+// unread says that a node does not read a value any more. The node that made it goes where nobody else does.
+func (l *lowering) unread(n *onnx.Node, value string) {
+	l.readers[value] = slices.DeleteFunc(l.readers[value], func(r *onnx.Node) bool { return r == n })
+	if m := l.makers[value]; m != nil && !slices.ContainsFunc(m.Outputs, l.used) {
+		l.drop(m)
 	}
 }
 

@@ -42,6 +42,7 @@ func Padding(data string, dialogues int, c Case) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	spec.NoKernels = c.NoKernels
 	real, computed, err := spec.Tokens(turns)
 	return 1 - float64(real)/float64(computed), err
 }

@@ -1,6 +1,10 @@
 package train
 
-import "metalora/onnx"
+import (
+	"metalora/onnx"
+	"metalora/onnx/kernels"
+	"metalora/tokenize"
+)
 
 // Cost is the work of runs of an engine, counted from its graph as it runs, operators of package kernels included.
 type Cost struct {
@@ -16,7 +20,7 @@ func (s Spec) Cost(turn *Turn) (Cost, error) {
 	}
 	total := Cost{}
 	for _, c := range chunks(turn.Batch, p.chunk) {
-		count, err := onnx.CountWork(p.graph, sizes(c.Rows, c.Length))
+		count, err := onnx.CountWork(p.graph, batchSizes(c.Batch))
 		if err != nil {
 			return Cost{}, err
 		}
@@ -28,21 +32,32 @@ func (s Spec) Cost(turn *Turn) (Cost, error) {
 
 // Tokens counts the turns' real tokens and those that an engine of the spec computes for them, padding included.
 func (s Spec) Tokens(turns []Turn) (real, computed int, err error) {
-	graph, _, err := s.graph()
+	p, err := s.program()
 	if err != nil {
 		return 0, 0, err
 	}
-	size := chunkSize(graph)
 	for i := range turns {
 		real += turns[i].Tokens
-		for _, c := range chunks(turns[i].Batch, size) {
-			computed += c.Rows * c.Length
+		for _, c := range chunks(turns[i].Batch, p.chunk) {
+			if computed += c.Rows * c.Length; p.packed {
+				tokens, _ := packed(c.Batch)
+				computed += len(tokens) - c.Rows*c.Length
+			}
 		}
 	}
 	return real, computed, nil
 }
 
-// sizes gives a batch's graph symbols their values.
-func sizes(rows, length int) map[string]int64 {
-	return map[string]int64{"rows": int64(rows), "length": int64(length), "tokens": int64(rows * length)}
+// batchSizes gives a graph's symbols their values for a batch.
+func batchSizes(b tokenize.Batch) map[string]int64 {
+	sizes := Shape{b.Rows, b.Length}.sizes()
+	tokens, _ := packed(b)
+	sizes[kernels.Packed] = int64(len(tokens))
+	return sizes
+}
+
+// sizes gives a graph's symbols their values for a batch without padding.
+func (s Shape) sizes() map[string]int64 {
+	rows, length := int64(s.Rows), int64(s.Length)
+	return map[string]int64{"rows": rows, "length": length, "tokens": rows * length, kernels.Packed: rows * length}
 }

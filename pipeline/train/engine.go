@@ -45,6 +45,7 @@ type Engine struct {
 	gradients []autodiff.Gradient
 	masks     []*mask
 	chunk     int                    // about how many tokens a run takes
+	packed    bool                   // the graph computes no padding
 	sum       string                 // see Sum
 	weights   []string               // inputs that are weights
 	kernels   string                 // see Kernels
@@ -59,7 +60,7 @@ func NewEngine(spec Spec) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{graph: p.graph, gradients: p.gradients, sums: p.sums, chunk: p.chunk, dense: map[string]*ort.Tensor{},
+	e := &Engine{graph: p.graph, gradients: p.gradients, sums: p.sums, chunk: p.chunk, packed: p.packed, dense: map[string]*ort.Tensor{},
 		kernels: kernels.None}
 	if p.graph != p.plain {
 		e.kernels = spec.Kernels()
@@ -79,13 +80,19 @@ func NewEngine(spec Spec) (*Engine, error) {
 	return e, nil
 }
 
-// prepare sorts the graph's inputs into masks and weights and lays out the gradients of fixed shape.
+// prepare sorts the plain graph's inputs into masks and weights and lays out the gradients of fixed shape.
 func (e *Engine) prepare(graph *onnx.Model, spec Spec) error {
+	packed := map[string]bool{}
+	for _, input := range e.graph.Graph.Inputs {
+		packed[input.Name] = len(input.Shape) > 0 && input.Shape[0].Name == kernels.Packed
+	}
 	for _, input := range graph.Graph.Inputs {
 		rate := onnx.DropoutRate(graph, input.Name)
 		switch {
 		case rate > 0:
-			e.masks = append(e.masks, newMask(input, rate, onnx.DropoutFirst(graph, input.Name)))
+			m := newMask(input, rate, onnx.DropoutFirst(graph, input.Name))
+			m.packed = packed[input.Name]
+			e.masks = append(e.masks, m)
 		case input.Name == "token_type_ids":
 			e.segments = true
 		case !slices.Contains([]string{"input_ids", "attention_mask", "targets"}, input.Name):
@@ -114,9 +121,9 @@ func (e *Engine) prepare(graph *onnx.Model, spec Spec) error {
 	return nil
 }
 
-// Flops counts the operations of the matrix products of one run, forward and backward.
+// Flops counts the operations of the matrix products of one run, forward and backward, for rows that are all so long.
 func (e *Engine) Flops(rows, length int) (int64, error) {
-	return onnx.Flops(e.graph, sizes(rows, length))
+	return onnx.Flops(e.graph, Shape{rows, length}.sizes())
 }
 
 // Graph is the graph as the session has it, operators of package kernels included. It must not be changed.
@@ -165,7 +172,7 @@ func (e *Engine) Logits(ctx context.Context, batch tokenize.Batch, sets ...*Set)
 func (e *Engine) logits(ctx context.Context, batch tokenize.Batch, sets []*Set) ([]float32, error) {
 	f := feeds{}
 	defer f.close()
-	if err := f.batch(batch, e.segments); err != nil {
+	if err := f.batch(batch, e); err != nil {
 		return nil, err
 	}
 	if err := f.weights(e.weights, sets); err != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"metalora/onnx"
+	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
 	"metalora/pipeline/rng"
 	"metalora/tokenize"
@@ -24,7 +25,7 @@ func (f *feeds) close() {
 
 // all feeds everything that a training graph reads.
 func (f *feeds) all(e *Engine, batch tokenize.Batch, targets []float32, dropout *rng.Stream, sets []*Set) error {
-	if err := f.batch(batch, e.segments); err != nil {
+	if err := f.batch(batch, e); err != nil {
 		return err
 	}
 	if err := f.weights(e.weights, sets); err != nil {
@@ -36,18 +37,37 @@ func (f *feeds) all(e *Engine, batch tokenize.Batch, targets []float32, dropout 
 	return f.masks(e.masks, batch, dropout)
 }
 
-func (f *feeds) batch(b tokenize.Batch, segments bool) error {
+func (f *feeds) batch(b tokenize.Batch, e *Engine) error {
 	f.tensors = map[string]*ort.Tensor{}
 	shape := []int{b.Rows, b.Length}
 	if err := put(f, "input_ids", shape, b.IDs); err != nil {
 		return err
 	}
-	if segments {
+	if e.segments {
 		if err := put(f, "token_type_ids", shape, b.Types); err != nil {
 			return err
 		}
 	}
-	return put(f, "attention_mask", shape, b.Mask)
+	if err := put(f, "attention_mask", shape, b.Mask); err != nil || !e.packed {
+		return err
+	}
+	tokens, starts := packed(b)
+	if err := put(f, kernels.Tokens, []int{len(tokens)}, tokens); err != nil {
+		return err
+	}
+	return put(f, kernels.Starts, []int{len(starts)}, starts)
+}
+
+// packed lists the places of a batch that are no padding, row after row, and for each row how many come before it.
+func packed(b tokenize.Batch) (tokens, starts []int64) {
+	tokens, starts = make([]int64, 0, b.Rows*b.Length), make([]int64, 0, b.Rows)
+	for row := range b.Rows {
+		starts = append(starts, int64(len(tokens)))
+		for i := range b.RowLength(row) {
+			tokens = append(tokens, int64(row*b.Length+i))
+		}
+	}
+	return tokens, starts
 }
 
 // targets [rows, 2] make the loss the mean over all pairs of the batch: one-hot labels, each over the number of pairs.
@@ -80,7 +100,12 @@ func (f *feeds) masks(masks []*mask, b tokenize.Batch, dropout *rng.Stream) erro
 	pieces := make([]func(), len(masks))
 	for i, m := range masks {
 		m.resize(b)
-		pieces[i] = func() { m.gaps.fill(m.data, m.one, m.of, rng.New(key, i)) }
+		pieces[i] = func() {
+			m.gaps.fill(m.data, m.one, m.of, rng.New(key, i))
+			if m.packed {
+				m.pack(b)
+			}
+		}
 	}
 	parallel(pieces)
 	for _, m := range masks {
@@ -113,6 +138,8 @@ type mask struct {
 	dims  onnx.Shape
 	first int // the axis after which a token's own elements stand, where the graph computes first tokens alone; else -1
 	gaps  *gaps
+
+	packed bool // the graph takes no padding here
 
 	shape   []int
 	data    []uint8 // grows to the largest turn and stays
@@ -147,4 +174,17 @@ func (m *mask) resize(b tokenize.Batch) {
 		m.one = product(m.shape[m.first+1:])
 		m.of = m.one * b.Length
 	}
+}
+
+// pack takes padding out of a mask that has been drawn for all places of a batch, so that the same elements are dropped as
+// where it is computed.
+func (m *mask) pack(b tokenize.Batch) {
+	width, tokens := product(m.shape[1:]), 0
+	for row := range b.Rows {
+		from := row * b.Length
+		n := b.RowLength(row)
+		copy(m.data[tokens*width:], m.data[from*width:(from+n)*width])
+		tokens += n
+	}
+	m.shape[0], m.data = tokens, m.data[:tokens*width]
 }

@@ -78,7 +78,7 @@ func (s Spec) Memory(turns []Shape, perTask Weights, owners int) (Memory, error)
 			continue // no turn at all
 		}
 		c := chunks(turn.Full(), p.chunk)[0]
-		live, err := onnx.CountLive(p.graph, sizes(c.Rows, c.Length))
+		live, err := onnx.CountLive(p.graph, Shape{c.Rows, c.Length}.sizes())
 		if err != nil {
 			return Memory{}, fmt.Errorf("estimating memory: %w", err)
 		}

@@ -18,6 +18,7 @@ type program struct {
 	gradients []autodiff.Gradient
 	sums      map[string]bool // outputs of graph that add to the accumulators of their gradients, by input [kernels.Into]
 	chunk     int             // about how many tokens a run takes
+	packed    bool            // graph computes no padding [kernels.Pack]
 }
 
 func (s Spec) program() (*program, error) {
@@ -28,6 +29,9 @@ func (s Spec) program() (*program, error) {
 	p := &program{plain: graph, graph: s.lower(graph), gradients: gradients, chunk: chunkSize(graph)}
 	if p.graph == p.plain {
 		return p, nil
+	}
+	if packed := kernels.Pack(p.graph); packed != nil {
+		p.graph, p.packed = packed, true
 	}
 	var outputs []string // of fixed shape
 	for _, g := range gradients {
