@@ -1,6 +1,6 @@
 //go:build cgo && (linux || darwin)
 
-#include "gemm.h"
+#include "thin.h"
 
 #include <stdatomic.h>
 
@@ -8,15 +8,16 @@
 typedef struct {
 	ml_part *part;
 	size_t rows, cols; // of a tile
+	ml_thin_part *dots, *sums;
 } width;
 
 static width widest(void) {
 	switch (ml_lanes()) {
 #if defined(__x86_64__)
-	case 16: return (width){ml_gemm_part_avx512, 12, 32};
-	case 8: return (width){ml_gemm_part_avx2, 6, 16};
+	case 16: return (width){ml_gemm_part_avx512, 12, 32, ml_thin_dots_avx512, ml_thin_sums_avx512};
+	case 8: return (width){ml_gemm_part_avx2, 6, 16, ml_thin_dots_avx2, ml_thin_sums_avx2};
 #endif
-	default: return (width){ml_gemm_part_plain, 6, 8};
+	default: return (width){ml_gemm_part_plain, 6, 8, ml_thin_dots_plain, ml_thin_sums_plain};
 	}
 }
 
@@ -74,13 +75,47 @@ static ml_product transposed(const ml_product *p) {
 	return q;
 }
 
+// thin_job is a thin product cut along its long side.
+typedef struct {
+	const ml_product *p;
+	ml_thin_part *part;
+	size_t row, col; // strides of y
+	size_t parts;
+	atomic_int failed;
+} thin_job;
+
+static void run_thin(void *data, size_t i) {
+	enum { unit = 48 }; // whatever the width of vectors: so many are read together at most
+	thin_job *j = data;
+	size_t m0 = cut(j->p->m, i, j->parts, unit), m1 = cut(j->p->m, i + 1, j->parts, unit);
+	if (m0 < m1 && j->part(j->p, j->row, j->col, m0, m1) != 0) atomic_store(&j->failed, 1);
+}
+
+// thin computes a product whose columns are few. y's element (i, j) lies at i*row + j*col.
+static int thin(const ml_pool *pool, const ml_product *p, size_t row, size_t col) {
+	const double small = 2e5; // elements of a, some 15 microseconds
+	const width w = widest();
+	thin_job j = {.p = p, .part = p->terms[0].a.col == 1 ? w.dots : w.sums, .row = row, .col = col, .parts = pool->threads < 2 ? 1 : pool->threads};
+	double most = (double)p->m * p->terms[0].k / small;
+	if (most < j.parts) j.parts = most < 1 ? 1 : (size_t)most;
+	pool->run(pool, j.parts, run_thin, &j);
+	return atomic_load(&j.failed) ? -1 : 0;
+}
+
+// is_thin tells whether thin is faster than tiles: where more columns are summed across vectors, b is read too often.
+static int is_thin(const ml_product *p) {
+	enum { few = 16 };
+	return p->n <= p->m && p->n <= (p->terms[0].a.col == 1 ? few : ml_thin);
+}
+
 int ml_gemm(const ml_pool *pool, const ml_product *p) {
 	job j = {.p = p, .width = widest(), .row = p->n, .col = 1};
-	// A few columns would fill a part of a tile: they become rows.
-	ml_product narrow;
-	if (p->count == 1 && p->n <= ml_thin && p->n < p->m && !p->bias && !p->addend && !p->terms[0].mask) {
-		narrow = transposed(p);
-		j.p = &narrow, j.row = 1, j.col = p->n;
+	const ml_product turned = transposed(p);
+	if (p->count == 1 && !p->bias && !p->terms[0].mask) {
+		if (is_thin(p)) return thin(pool, p, p->n, 1);
+		if (is_thin(&turned)) return thin(pool, &turned, 1, p->n);
+		// A few columns would fill a part of a tile: they become rows.
+		if (p->n <= ml_thin && p->n < p->m && !p->addend) j.p = &turned, j.row = 1, j.col = p->n;
 	}
 	grid(&j, pool->threads);
 	pool->run(pool, j.down * j.across, run, &j);

@@ -3,7 +3,7 @@
 // The loops are those of Goto and van de Geijn (2008): columns of b are packed into panels of NR, KC deep, that stay in the
 // cache while rows of a go by, and a tile of MR x NR elements of y is summed in registers over a panel's whole depth.
 
-#define always static inline __attribute__((always_inline))
+#include "factor.h"
 
 enum {
 	MR = LANES == 16 ? 12 : 6, // rows of a tile; with NR the most for which sums and factors fit the registers
@@ -12,19 +12,6 @@ enum {
 	MC = 16 * MR,  // rows of a that are packed, MC·KC floats, stay in the second
 	NC = 768,
 };
-
-// kept is LANES elements of a mask, a byte of 0 or 1 each.
-always lanes kept(const uint8_t *p) {
-#if defined(ML_AVX512) // what GCC makes of __builtin_convertvector is slow
-	return (lanes)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
-#elif defined(ML_AVX2)
-	return (lanes)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
-#else
-	lanes x;
-	for (int i = 0; i < LANES; i++) x[i] = p[i];
-	return x;
-#endif
-}
 
 // tile is MR x NR elements of y, or fewer at an edge, and what they are made of.
 typedef struct {
@@ -108,15 +95,6 @@ static void tiled(size_t rows, int packed, const tile *t) {
 	finish(rows, t, sum);
 }
 #undef ROWS
-
-// masked is LANES elements of a factor from place at on.
-always lanes masked(const ml_factor *f, size_t at) {
-	lanes x = load(f->data + at);
-	return f->mask ? x * kept(f->mask + at) : x;
-}
-
-// one is an element of a factor.
-always float one(const ml_factor *f, size_t at) { return f->mask ? f->data[at] * f->mask[at] : f->data[at]; }
 
 // Exchange of lanes between two vectors: the step of a transposition that swaps blocks of S lanes.
 #define LOW(l, S) ((l) & (S) ? LANES + (l) - (S) : (l))
