@@ -32,8 +32,8 @@ typedef struct {
 
 enum { ml_thin = 64 };
 
-// ml_gemm computes a product on the threads of a pool. Each element is summed in an order that depends on the sizes alone.
-// It returns 0, or -1 where there is no memory to work in.
+// ml_gemm computes a product on the threads of a pool. Each element is summed in an order that depends on the sizes, on how the
+// factors lie and on the instruction set, not on the number of threads. It returns 0, or -1 where there is no memory to work in.
 int ml_gemm(const ml_pool *pool, const ml_product *p);
 
 // A part of a product on this thread: rows [m0, m1) and columns [n0, n1) of y, whose element (i, j) lies at i*row + j*col.
