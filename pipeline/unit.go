@@ -20,7 +20,7 @@ const (
 )
 
 // resultsFormat is part of every unit's identity: it grows when the same settings would give other results or other files.
-const resultsFormat = 2
+const resultsFormat = 3
 
 // Unit is one piece of an experiment: a pure function of its settings and of the units it needs. It writes one folder,
 // whole or not at all, whose name is the unit's ID.

@@ -2,7 +2,8 @@
 //
 // A stream is a key, made from a seed and a name, and a counter. The n-th number depends on the key and n alone, so a
 // checkpoint needs to hold nothing but the counter, and streams of different names never depend on who draws first.
-// The generator is Philox4x64-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
+// The generator is Philox4x64-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011). Who needs
+// millions of numbers, as dropout does, takes [Bytes], which are AES in counter mode.
 package rng
 
 import (
@@ -51,14 +52,6 @@ func (s *Stream) Uint64() uint64 {
 	return s.block[i]
 }
 
-// Fill draws the next words, a multiple of eight, from a multiple of four on: the words that Uint64 draws, in less time.
-func (s *Stream) Fill(words []uint64) {
-	for i := 0; i+8 <= len(words); i += 8 {
-		philoxPair((*[8]uint64)(words[i:]), s.count/4, s.key)
-		s.count += 8
-	}
-}
-
 // Float64 draws uniformly from [0, 1), with 53 bits.
 func (s *Stream) Float64() float64 { return float64(s.Uint64()>>11) / (1 << 53) }
 
@@ -97,40 +90,22 @@ func (s *Stream) Perm(n int) []int {
 	return p
 }
 
-// philox is ten rounds of Philox4x64 on a counter under a key.
+// philox is ten rounds of Philox4x64 on a counter under a key. It takes two at a time, after which words are in their places again.
 func philox(c [4]uint64, k [2]uint64) [4]uint64 {
 	const (
 		m0, m1 = 0xD2E7470EE14C6C93, 0xCA5A826395121157 // multipliers of the paper's table 2
 		w0, w1 = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B // Weyl increments: golden ratio, sqrt(3)-1
 	)
-	for range 10 {
-		hi0, lo0 := bits.Mul64(m0, c[0])
-		hi1, lo1 := bits.Mul64(m1, c[2])
-		c = [4]uint64{hi1 ^ c[1] ^ k[0], lo1, hi0 ^ c[3] ^ k[1], lo0}
-		k[0] += w0
-		k[1] += w1
+	c0, c1, c2, c3, k0, k1 := c[0], c[1], c[2], c[3], k[0], k[1]
+	for range 5 {
+		hi0, lo0 := bits.Mul64(m0, c0)
+		hi1, lo1 := bits.Mul64(m1, c2)
+		c0, c2 = hi1^c1^k0, hi0^c3^k1
+		k0, k1 = k0+w0, k1+w1
+		hi0, c3 = bits.Mul64(m0, c0)
+		hi1, c1 = bits.Mul64(m1, c2)
+		c0, c2 = hi1^lo1^k0, hi0^lo0^k1
+		k0, k1 = k0+w0, k1+w1
 	}
-	return c
-}
-
-// philoxPair is philox of the counters n and n+1. A round waits for its own products; those of two blocks overlap.
-func philoxPair(words *[8]uint64, n uint64, k [2]uint64) {
-	const (
-		m0, m1 = 0xD2E7470EE14C6C93, 0xCA5A826395121157
-		w0, w1 = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
-	)
-	k0, k1 := k[0], k[1]
-	a0, a1, a2, a3 := n, uint64(0), uint64(0), uint64(0)
-	b0, b1, b2, b3 := n+1, uint64(0), uint64(0), uint64(0)
-	for range 10 {
-		hi, lo := bits.Mul64(m0, a0)
-		high, low := bits.Mul64(m1, a2)
-		a0, a1, a2, a3 = high^a1^k0, low, hi^a3^k1, lo
-		hi, lo = bits.Mul64(m0, b0)
-		high, low = bits.Mul64(m1, b2)
-		b0, b1, b2, b3 = high^b1^k0, low, hi^b3^k1, lo
-		k0 += w0
-		k1 += w1
-	}
-	*words = [8]uint64{a0, a1, a2, a3, b0, b1, b2, b3}
+	return [4]uint64{c0, c1, c2, c3}
 }

@@ -51,23 +51,6 @@ func TestSeekContinuesTheStream(t *testing.T) {
 	}
 }
 
-func TestFillDrawsTheSameWords(t *testing.T) {
-	one, many := New(7, "a", 1), New(7, "a", 1)
-	many.Seek(4)
-	one.Seek(4)
-	got := make([]uint64, 24)
-	many.Fill(got[:16])
-	many.Fill(got[16:])
-	for i := range got {
-		if want := one.Uint64(); got[i] != want {
-			t.Fatalf("word %d: %x, want %x", i, got[i], want)
-		}
-	}
-	if one.Count() != many.Count() || one.Uint64() != many.Uint64() {
-		t.Error("the streams part afterwards")
-	}
-}
-
 func TestNamesSeparateStreams(t *testing.T) {
 	seen := map[uint64]string{}
 	for name, s := range map[string]*Stream{"a": New(1, "a"), "b": New(1, "b"), "seed 2": New(2, "a"), "a/b": New(1, "a", "b")} {

@@ -100,12 +100,7 @@ func (f *feeds) masks(masks []*mask, b tokenize.Batch, dropout *rng.Stream) erro
 	pieces := make([]func(), len(masks))
 	for i, m := range masks {
 		m.resize(b)
-		pieces[i] = func() {
-			m.gaps.fill(m.data, m.one, m.of, rng.New(key, i))
-			if m.packed {
-				m.pack(b)
-			}
-		}
+		pieces[i] = func() { m.draw(b, rng.New(key, i)) }
 	}
 	parallel(pieces)
 	for _, m := range masks {
@@ -134,10 +129,10 @@ func (f *feeds) own(name string, tensor *ort.Tensor, err error) error {
 
 // mask is one dropout site of a graph.
 type mask struct {
-	input string
-	dims  onnx.Shape
-	first int // the axis after which a token's own elements stand, where the graph computes first tokens alone; else -1
-	gaps  *gaps
+	input  string
+	dims   onnx.Shape
+	first  int // the axis after which a token's own elements stand, where the graph computes first tokens alone; else -1
+	octets *octets
 
 	packed bool // the graph takes no padding here
 
@@ -147,7 +142,7 @@ type mask struct {
 }
 
 func newMask(input onnx.ValueInfo, rate float64, first int) *mask {
-	return &mask{input: input.Name, dims: input.Shape, first: first, gaps: newGaps(rate)}
+	return &mask{input: input.Name, dims: input.Shape, first: first, octets: newOctets(rate)}
 }
 
 // resize fits the mask to a batch: the graph's symbols are its rows, its length and products of both.
@@ -164,6 +159,12 @@ func (m *mask) resize(b tokenize.Batch) {
 		}
 		m.shape = append(m.shape, size)
 	}
+	if m.packed {
+		m.shape[0] = 0
+		for row := range b.Rows {
+			m.shape[0] += b.RowLength(row)
+		}
+	}
 	n := product(m.shape)
 	if cap(m.data) < n {
 		m.data = make([]uint8, n)
@@ -176,15 +177,17 @@ func (m *mask) resize(b tokenize.Batch) {
 	}
 }
 
-// pack takes padding out of a mask that has been drawn for all places of a batch, so that the same elements are dropped as
-// where it is computed.
-func (m *mask) pack(b tokenize.Batch) {
-	width, tokens := product(m.shape[1:]), 0
-	for row := range b.Rows {
-		from := row * b.Length
-		n := b.RowLength(row)
-		copy(m.data[tokens*width:], m.data[from*width:(from+n)*width])
-		tokens += n
+// draw draws a mask that fits the batch. Where the graph takes no padding the mask is what the mask of all places has for tokens,
+// so that the same elements are dropped as where padding is computed.
+func (m *mask) draw(b tokenize.Batch, s *rng.Stream) {
+	if !m.packed {
+		m.octets.fill(m.data, m.one, m.of, s)
+		return
 	}
-	m.shape[0], m.data = tokens, m.data[:tokens*width]
+	width, left, draws := product(m.shape[1:]), m.data, s.Bytes()
+	for row := range b.Rows {
+		n := b.RowLength(row) * width
+		m.octets.draw(left[:n], row*b.Length*width, draws, s)
+		left = left[n:]
+	}
 }
