@@ -7,8 +7,10 @@ import (
 	"fmt"
 )
 
-// BytesBlock is how many bytes a step of the counter behind [Bytes] gives.
-const BytesBlock = aes.BlockSize
+const (
+	BytesBlock = aes.BlockSize // how many bytes a step of the counter behind [Bytes] gives
+	MostBytes  = 512           // how many can be drawn at a time: enough to be fast, few enough to stay in a core's nearest cache
+)
 
 // Bytes is a second sequence under a stream's name, for those who need millions: AES-128 in counter mode under the stream's key. It
 // is a counter-based generator as well, and three times as fast as Philox where the processor has instructions for it, as nearly
@@ -16,6 +18,7 @@ const BytesBlock = aes.BlockSize
 type Bytes struct {
 	block  cipher.Block
 	stream cipher.Stream
+	buffer [MostBytes]byte
 }
 
 // Bytes opens the sequence at its start. The stream's own words are not touched by it.
@@ -27,9 +30,7 @@ func (s *Stream) Bytes() *Bytes {
 	if err != nil {
 		panic(fmt.Sprintf("rng: a key of %d bytes: %v", len(key), err))
 	}
-	b := &Bytes{block: block}
-	b.Seek(0)
-	return b
+	return &Bytes{block: block}
 }
 
 // Seek moves to just before byte n·BytesBlock.
@@ -39,8 +40,13 @@ func (b *Bytes) Seek(n uint64) {
 	b.stream = cipher.NewCTR(b.block, counter[:])
 }
 
-// Fill draws the next bytes.
-func (b *Bytes) Fill(bytes []byte) {
+// Next draws n bytes, MostBytes at most. They are overwritten by the next call.
+func (b *Bytes) Next(n int) []byte {
+	if b.stream == nil {
+		b.Seek(0)
+	}
+	bytes := b.buffer[:n]
 	clear(bytes)
 	b.stream.XORKeyStream(bytes, bytes)
+	return bytes
 }

@@ -106,7 +106,6 @@ const (
 // draw draws the elements of a mask from one on. Units are whole; what is outside the part is thrown away.
 func (o *octets) draw(part []uint8, from int, draws *rng.Bytes, s *rng.Stream) {
 	var (
-		bytes [8 * unitBytes]uint8
 		whole [unit]uint8
 		ahead []uint8 // bytes that are drawn and not used
 	)
@@ -114,9 +113,8 @@ func (o *octets) draw(part []uint8, from int, draws *rng.Bytes, s *rng.Stream) {
 	draws.Seek(uint64(n) * unitBytes / rng.BytesBlock)
 	for ; len(part) > 0; n++ {
 		if len(ahead) == 0 {
-			units := min((skip+len(part)+unit-1)/unit, len(bytes)/unitBytes)
-			ahead = bytes[:units*unitBytes]
-			draws.Fill(ahead)
+			units := (skip + len(part) + unit - 1) / unit
+			ahead = draws.Next(min(units*unitBytes, rng.MostBytes))
 		}
 		if skip == 0 && len(part) >= unit {
 			o.look((*[unit]uint8)(part), (*[unitBytes]uint8)(ahead), n, s)
