@@ -37,7 +37,7 @@ enum { ml_thin = 64 };
 int ml_gemm(const ml_pool *pool, const ml_product *p);
 
 // A part of a product on this thread: rows [m0, m1) and columns [n0, n1) of y, whose element (i, j) lies at i*row + j*col.
-// One for each instruction set, all with the same sums.
+// One for each instruction set; they add in orders of their own.
 typedef int ml_part(const ml_product *p, size_t row, size_t col, size_t m0, size_t m1, size_t n0, size_t n1);
 ml_part ml_gemm_part_avx512, ml_gemm_part_avx2, ml_gemm_part_plain;
 

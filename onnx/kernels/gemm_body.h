@@ -1,17 +1,45 @@
 // The product of a part of the rows and columns on one thread, compiled once for each instruction set (see lanes.h).
 //
 // The loops are those of Goto and van de Geijn (2008): columns of b are packed into panels of NR, KC deep, that stay in the
-// cache while rows of a go by, and a tile of MR x NR elements of y is summed in registers over a panel's whole depth.
+// cache while rows of a go by, and a tile of MR x NR elements of y is summed in registers over a panel's whole depth. Rows of a
+// are read where they lie, or packed once for all columns where they cannot be. Within a step all of this comes from memory or
+// another core, and y goes there: what is needed next is called in a few lines at a time, since a core waits for few at once.
 
 #include "factor.h"
 
 enum {
 	MR = LANES == 16 ? 12 : 6, // rows of a tile; with NR the most for which sums and factors fit the registers
 	NR = 2 * LANES,
-	KC = 384,      // a panel of b, KC·NR floats, stays in the first cache
-	MC = 16 * MR,  // rows of a that are packed, MC·KC floats, stay in the second
-	NC = 768,
+	KC = LANES == 16 ? 768 : 384, // a panel of b, KC·NR floats, streams from the second cache or stays in the first
+	NC = LANES == 16 ? 384 : 768, // panels, KC·NC floats, and MC rows of a stay in the second
+	MC = (LANES == 16 ? 4 : 16) * MR,
+	RC = 1536,    // rows of a that are packed at once
+	CHUNK = 16,   // of a tile's depth, between what is called in
+	LINE = 16,    // floats
 };
+
+// ahead is memory that is read next: rows of lines of the cache.
+typedef struct {
+	const float *at;
+	size_t left, lines, rows, stride; // lines left of this row and of each; rows, with this one; floats between their starts
+} ahead;
+
+static ahead region(const float *at, size_t rows, size_t cols, size_t stride) {
+	const size_t lines = (cols + LINE - 1) / LINE;
+	return (ahead){at, lines, lines, lines > 0 ? rows : 0, stride};
+}
+
+// call_in has the next two lines brought into the second cache.
+always void call_in(ahead *h) {
+	for (int i = 0; i < 2 && h->rows > 0; i++) {
+		__builtin_prefetch(h->at, 0, 2);
+		h->at += LINE;
+		if (--h->left > 0) continue;
+		h->at += (ptrdiff_t)h->stride - (ptrdiff_t)(h->lines * LINE);
+		h->left = h->lines;
+		h->rows--;
+	}
+}
 
 // tile is MR x NR elements of y, or fewer at an edge, and what they are made of.
 typedef struct {
@@ -23,6 +51,7 @@ typedef struct {
 	float *y;
 	size_t row, col; // strides of y; row is also that of addend and mask
 	size_t cols;
+	ahead *next;
 } tile;
 
 // finish puts the sums of a tile into y: at an edge, or where y is transposed, element by element.
@@ -51,29 +80,42 @@ static void finish(size_t rows, const tile *t, const float (*sum)[NR]) {
 	}
 }
 
+// call_row has what finish reads and writes of a row brought into the first cache.
+always void call_row(const tile *t, size_t i) {
+	const size_t at = i * t->row;
+	__builtin_prefetch(t->y + at, 1);
+	__builtin_prefetch(t->y + at + NR - 1, 1);
+	if (t->mask) __builtin_prefetch(t->mask + at);
+	if (t->addend == NULL || t->addend == t->y) return;
+	__builtin_prefetch(t->addend + at);
+	__builtin_prefetch(t->addend + at + NR - 1);
+}
+
 // multiply sums a tile over its depth. rows and packed are constants where it is inlined, so that sums stay in registers.
 always void multiply(const int rows, const int packed, const tile *t, float (*to)[NR]) {
 	lanes sum[MR][2];
 #pragma GCC unroll 12
-	for (int i = 0; i < rows; i++) {
-		sum[i][0] = sum[i][1] = (lanes){0};
-		__builtin_prefetch(t->y + i * t->row, 1); // written when the sums are done
-		__builtin_prefetch(t->y + i * t->row + NR - 1, 1);
-	}
+	for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = (lanes){0};
 	const size_t row = packed ? 1 : t->a_row, step = packed ? MR : 1;
 	const float *b = t->b, *a[4] = {t->a, t->a + 3 * row, t->a + 6 * row, t->a + 9 * row};
-	for (size_t k = 0; k < t->k; k++, b += NR) {
-		const lanes b0 = *(const lanes *)b, b1 = *(const lanes *)(b + LANES);
-		__builtin_prefetch(b + 8 * NR);
-		if (LANES == 16) __builtin_prefetch(b + 8 * NR + LANES);
+	int called = 0;
+	for (size_t k = 0; k < t->k;) {
+		const size_t end = t->k - k < CHUNK ? t->k : k + CHUNK;
+		if (called < rows) call_row(t, called++);
+		call_in(t->next);
+		for (; k < end; k++, b += NR) {
+			const lanes b0 = *(const lanes *)b, b1 = *(const lanes *)(b + LANES);
+			__builtin_prefetch(b + 8 * NR);
+			if (LANES == 16) __builtin_prefetch(b + 8 * NR + LANES);
 #pragma GCC unroll 12
-		for (int i = 0; i < rows; i++) {
-			const float x = a[i / 3][(i % 3) * row];
-			sum[i][0] += x * b0;
-			sum[i][1] += x * b1;
-		}
+			for (int i = 0; i < rows; i++) {
+				const float x = a[i / 3][(i % 3) * row];
+				sum[i][0] += x * b0;
+				sum[i][1] += x * b1;
+			}
 #pragma GCC unroll 4
-		for (int g = 0; g < (rows + 2) / 3; g++) a[g] += step;
+			for (int g = 0; g < (rows + 2) / 3; g++) a[g] += step;
+		}
 	}
 #pragma GCC unroll 12
 	for (int i = 0; i < rows; i++) store(to[i], sum[i][0]), store(to[i] + LANES, sum[i][1]);
@@ -157,78 +199,160 @@ static void panel(const ml_factor *b, size_t k0, size_t k, size_t n0, size_t col
 	}
 }
 
+// few is MR elements of a factor from place at on.
+always void few(const ml_factor *f, size_t at, float *to) {
+	if (f->mask == NULL) {
+		__builtin_memcpy(to, f->data + at, MR * sizeof *to);
+		return;
+	}
+	for (size_t r = 0; r < MR; r++) to[r] = f->data[at + r] * f->mask[at + r];
+}
+
 // stripe packs rows [m0, m0+rows) of a's columns [k0, k0+k) as stripes of MR rows, each [k, MR].
 static void stripe(const ml_factor *a, size_t m0, size_t rows, size_t k0, size_t k, float *to) {
-	for (size_t i = 0; i < rows; i += MR, to += k * MR) {
-		const size_t from = (m0 + i) * a->row + k0 * a->col, mr = rows - i < MR ? rows - i : MR;
-		if (mr == MR && a->row == 1 && !a->mask) {
-			for (size_t l = 0; l < k; l++) {
-				__builtin_prefetch(a->data + from + l * a->col + 2 * MR, 0, 2); // the next stripes'
-				__builtin_memcpy(to + l * MR, a->data + from + l * a->col, MR * sizeof *to);
+	enum { deep = 8 }; // few enough that lines which two stripes share stay in the first cache
+	const size_t from = m0 * a->row + k0 * a->col, whole = a->row == 1 ? rows / MR * MR : 0;
+	for (size_t l0 = 0; l0 < k; l0 += deep) {
+		const size_t l1 = k - l0 < deep ? k : l0 + deep;
+		for (size_t i = 0; i < whole; i += MR) {
+			for (size_t l = l0; l < l1; l++) {
+				__builtin_prefetch(a->data + from + i + (l + deep) * a->col);
+				few(a, from + i + l * a->col, to + i * k + l * MR);
 			}
-			continue;
 		}
+	}
+	for (size_t i = whole; i < rows; i += MR) {
+		const size_t mr = rows - i < MR ? rows - i : MR;
 		for (size_t l = 0; l < k; l++) {
-			for (size_t r = 0; r < mr; r++) to[l * MR + r] = one(a, from + r * a->row + l * a->col);
+			for (size_t r = 0; r < mr; r++) to[i * k + l * MR + r] = one(a, from + (i + r) * a->row + l * a->col);
 		}
 	}
 }
 
-// layer is the rows [m0, m1) and columns [n0, n1) of one term over a depth [k0, k0+k), whose panels of b lie packed.
-typedef struct {
-	const ml_term *term;
-	const float *panels, *stripes;
-	size_t k0, k;
-	int direct; // a is read where it lies
-} layer;
-
-static void put(const layer *l, tile *t, size_t rows, size_t m, size_t i, size_t j) {
-	t->b = l->panels + j * l->k;
-	t->k = l->k;
-	t->alpha = l->term->alpha;
-	t->a_row = l->term->a.row;
-	t->a = l->direct ? l->term->a.data + (m + i) * t->a_row + l->k0 : l->stripes + i * l->k;
-	tiled(rows, !l->direct, t);
+// unmask copies rows [m0, m0+rows) of a's columns [k0, k0+k), without gaps in a row, with its mask applied, as [rows, k].
+static void unmask(const ml_factor *a, size_t m0, size_t rows, size_t k0, size_t k, float *to) {
+	for (size_t i = 0; i < rows; i++) {
+		const size_t from = (m0 + i) * a->row + k0;
+		size_t l = 0;
+		for (; l + LANES <= k; l += LANES) store(to + i * k + l, masked(a, from + l));
+		for (; l < k; l++) to[i * k + l] = one(a, from + l);
+	}
 }
 
-// begin packs what a layer needs besides stripes of a.
-static layer begin(const ml_term *term, size_t k0, size_t n0, size_t cols, float *panels, float *stripes) {
-	layer l = {term, panels, stripes, k0, term->k - k0 < KC ? term->k - k0 : KC, term->a.col == 1 && !term->a.mask};
-	for (size_t j = 0; j < cols; j += NR) panel(&term->b, k0, l.k, n0 + j, cols - j < NR ? cols - j : NR, panels + j * l.k);
+// layer is a term over a depth [k0, k0+k): rows from m0 on, whose a lies at the stripes if it had to be copied, and columns
+// whose b lies in panels.
+typedef struct {
+	const ml_term *term;
+	float *panels, *stripes;
+	size_t m0, k0, k;
+	const float *a; // as in tile
+	size_t a_row;
+	int copied, packed;
+} layer;
+
+static int copies(const ml_factor *a) { return a->col != 1 || a->mask != NULL; }
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+static layer over(const ml_term *term, size_t m0, size_t k0, size_t deep, float *panels, float *stripes) {
+	const ml_factor *a = &term->a;
+	layer l = {term, panels, stripes, m0, k0, smaller(deep, term->k - k0), stripes, .copied = copies(a), .packed = a->col != 1};
+	l.a_row = l.k;
+	if (!l.copied) l.a = a->data + m0 * a->row + k0, l.a_row = a->row;
 	return l;
 }
 
-enum { panels_size = (KC + ml_thin) * NC, stripes_size = (KC + ml_thin) * MC };
+// pack packs columns [n, n+cols) of b.
+static void pack(const layer *l, size_t n, size_t cols) {
+	for (size_t j = 0; j < cols; j += NR) panel(&l->term->b, l->k0, l->k, n + j, smaller(NR, cols - j), l->panels + j * l->k);
+}
+
+// copy copies rows [i, i+rows) of a where it has to be.
+static void copy(const layer *l, size_t i, size_t rows) {
+	if (l->packed) stripe(&l->term->a, l->m0 + i, rows, l->k0, l->k, l->stripes + i * l->k);
+	else if (l->copied) unmask(&l->term->a, l->m0 + i, rows, l->k0, l->k, l->stripes + i * l->k);
+}
+
+// coming is where rows [i, i+rows) of a are read when their turn comes: ready says that they are copied.
+static ahead coming(const layer *l, size_t i, size_t rows, int ready) {
+	const ml_factor *a = &l->term->a;
+	if (l->copied && ready) return region(l->a + i * l->k, 1, rows * l->k, 0);
+	const float *at = a->data + (l->m0 + i) * a->row + l->k0 * a->col;
+	return l->packed ? region(at, l->k, rows, a->col) : region(at, rows, l->k, a->row);
+}
+
+static void put(const layer *l, tile *t, size_t rows, size_t i, size_t j) {
+	t->b = l->panels + j * l->k;
+	t->k = l->k;
+	t->alpha = l->term->alpha;
+	t->a_row = l->a_row;
+	t->a = l->a + i * l->a_row;
+	tiled(rows, l->packed, t);
+}
+
+// slab is rows [m0, m0+rows) and columns [n0, n1) of a product over the depth of its layers. y's element (i, j) lies at
+// i*row + j*col.
+typedef struct {
+	const ml_product *p;
+	layer layers[2];
+	size_t count; // of the layers: the second term is added with the end of the first
+	size_t row, col, m0, rows, n0, n1;
+} slab;
+
+// tiles adds rows [i0, i0+rows) and columns [n, n+cols) of a slab, whose panels are packed.
+static void tiles(const slab *s, size_t i0, size_t rows, size_t n, size_t cols, ahead *next) {
+	const ml_product *p = s->p;
+	for (size_t j = 0; j < cols; j += NR) {
+		for (size_t i = i0; i < i0 + rows; i += MR) {
+			const size_t at = (s->m0 + i) * s->row + (n + j) * s->col;
+			tile t = {.y = p->y + at, .row = s->row, .col = s->col, .cols = smaller(NR, cols - j), .next = next};
+			t.bias = s->layers[0].k0 == 0 && p->bias ? p->bias + n + j : NULL;
+			t.addend = s->layers[0].k0 > 0 ? t.y : p->addend ? p->addend + at : NULL;
+			for (size_t l = 0; l < s->count; l++) {
+				const uint8_t *mask = s->layers[l].term->mask;
+				t.mask = mask ? mask + at : NULL;
+				put(&s->layers[l], &t, smaller(MR, i0 + rows - i), i, j);
+				t.bias = NULL, t.addend = t.y;
+			}
+		}
+	}
+}
+
+static void add_slab(const slab *s) {
+	for (size_t n = s->n0; n < s->n1; n += NC) {
+		const size_t cols = smaller(NC, s->n1 - n);
+		for (size_t l = 0; l < s->count; l++) pack(&s->layers[l], n, cols);
+		for (size_t i = 0; i < s->rows; i += MC) {
+			const size_t rows = smaller(MC, s->rows - i), end = i + rows;
+			for (size_t l = 0; l < s->count && n == s->n0; l++) copy(&s->layers[l], i, rows);
+			ahead next = {0};
+			if (end < s->rows) next = coming(&s->layers[0], end, smaller(MC, s->rows - end), n > s->n0);
+			tiles(s, i, rows, n, cols, &next);
+		}
+	}
+}
+
+// depth cuts k into equal blocks of at most KC.
+static size_t depth(size_t k) {
+	const size_t blocks = k == 0 ? 1 : (k + KC - 1) / KC, even = (k + blocks - 1) / blocks;
+	return even == 0 ? 1 : (even + LANES - 1) / LANES * LANES;
+}
 
 // part computes rows [m0, m1) and columns [n0, n1) of a product. y's element (i, j) lies at i*row + j*col.
 int ML_NAME(ml_gemm_part)(const ml_product *p, size_t row, size_t col, size_t m0, size_t m1, size_t n0, size_t n1) {
-	float *room = ml_scratch(panels_size + stripes_size);
-	if (room == NULL) return -1;
-	float *thin = room + KC * NC, *stripes = room + panels_size, *thin_stripes = stripes + KC * MC;
-	for (size_t jc = n0; jc < n1; jc += NC) {
-		const size_t cols = n1 - jc < NC ? n1 - jc : NC;
-		for (size_t k0 = 0; k0 == 0 || k0 < p->terms[0].k; k0 += KC) {
-			const int last = k0 + KC >= p->terms[0].k && p->count > 1;
-			layer l = begin(&p->terms[0], k0, jc, cols, room, stripes), extra = {0};
-			if (last) extra = begin(&p->terms[1], 0, jc, cols, thin, thin_stripes);
-			for (size_t ic = m0; ic < m1; ic += MC) {
-				const size_t rows = m1 - ic < MC ? m1 - ic : MC;
-				if (!l.direct) stripe(&l.term->a, ic, rows, k0, l.k, stripes);
-				if (last && !extra.direct) stripe(&extra.term->a, ic, rows, 0, extra.k, thin_stripes);
-				for (size_t j = 0; j < cols; j += NR) {
-					for (size_t i = 0; i < rows; i += MR) {
-						const size_t at = (ic + i) * row + (jc + j) * col, mr = rows - i < MR ? rows - i : MR;
-						tile t = {.y = p->y + at, .row = row, .col = col, .cols = cols - j < NR ? cols - j : NR};
-						t.mask = l.term->mask ? l.term->mask + at : NULL;
-						t.bias = k0 == 0 && p->bias ? p->bias + jc + j : NULL;
-						t.addend = k0 > 0 ? t.y : p->addend ? p->addend + at : NULL;
-						put(&l, &t, mr, ic, i, j);
-						if (!last) continue;
-						t.bias = NULL, t.addend = t.y, t.mask = extra.term->mask ? extra.term->mask + at : NULL;
-						put(&extra, &t, mr, ic, i, j);
-					}
-				}
-			}
+	const ml_term *first = &p->terms[0], *second = &p->terms[1];
+	const int copied = copies(&first->a) || (p->count > 1 && copies(&second->a));
+	const size_t deep = depth(first->k), most = copied ? smaller(RC, m1 - m0) : m1 - m0;
+	const size_t room_rows = copied ? (most + MR - 1) / MR * MR : 0;
+	float *panels = ml_scratch((KC + ml_thin) * (NC + room_rows));
+	if (panels == NULL) return -1;
+	float *thin_panels = panels + KC * NC, *stripes = thin_panels + ml_thin * NC, *thin_stripes = stripes + KC * room_rows;
+	for (size_t k0 = 0; k0 == 0 || k0 < first->k; k0 += deep) {
+		for (size_t m = m0; m < m1; m += most) {
+			slab s = {.p = p, .count = 1, .row = row, .col = col, .m0 = m, .rows = smaller(most, m1 - m), .n0 = n0, .n1 = n1};
+			s.layers[0] = over(first, m, k0, deep, panels, stripes);
+			if (p->count > 1 && k0 + deep >= first->k) s.layers[s.count++] = over(second, m, 0, ml_thin, thin_panels, thin_stripes);
+			add_slab(&s);
 		}
 	}
 	return 0;
