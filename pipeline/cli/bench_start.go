@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metalora/onnx/ort"
 	"metalora/pipeline/bench"
 	"metalora/pipeline/fault"
 )
@@ -41,6 +42,9 @@ engine, graph and turns. The temporary folder needs the file's size: 500 MB for 
 			}
 			if asJSON {
 				return p.json(c)
+			}
+			if err := ort.Start(""); err != nil { // whose version is told; the processes that were measured had their own
+				return fault.Input(err)
 			}
 			p.printf("%s\n\n", bench.Machine(0, false))
 			return p.table([]string{"SIZE", "FILE MIB", "READY S", "QUARTILES", "FIRST TURN S", "PEAK MIB", "FIXED MIB", "BEYOND IT, OF THE FILE", "PEAK, OF THE FILE"},
