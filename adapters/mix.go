@@ -113,7 +113,8 @@ func (x *mixer) linear(n *onnx.Node, s Site, adapted bool) error {
 	}
 	if adapted {
 		low := b.Op("MatMul", []string{x.split(n.Input(0), s.In), s.A()})
-		y = b.Op("Add", []string{y, x.join(b.Op("MatMul", []string{low, s.B()}), s.Out)})
+		own := b.Op("Reshape", []string{b.Op("MatMul", []string{low, s.B()}), b.Op("Shape", []string{y})}) // which tells that it has y's rows
+		y = b.Op("Add", []string{y, own})
 	}
 	b.Named(n.Output(0), "Identity", []string{y})
 	return nil

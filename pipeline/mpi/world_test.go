@@ -96,10 +96,10 @@ func sums() error {
 
 // brought is what a rank adds: numbers of many sizes, so that the order of a sum shows.
 func brought(rank, n int) []float32 {
-	words := make([]uint64, n)
-	rng.New(1, "brought", rank, n).Fill(words)
+	words := rng.New(1, "brought", rank, n)
 	values := make([]float32, n)
-	for i, w := range words {
+	for i := range values {
+		w := words.Uint64()
 		values[i] = float32(math.Ldexp(float64(w>>40)-1<<23, int(w%20)-30))
 	}
 	return values

@@ -10,6 +10,7 @@ import (
 	"metalora/adapters"
 	"metalora/models"
 	"metalora/models/safetensors"
+	"metalora/onnx/kernels"
 	"metalora/pipeline/rng"
 	"metalora/tokenize"
 )
@@ -75,6 +76,11 @@ func compareMixed(t *testing.T, base *models.Folder, all []adapters.Mixed) {
 		t.Fatal(err)
 	}
 	defer mixed.Close()
+	for _, n := range mixed.Graph().Graph.Nodes {
+		if n.Op == "Softmax" && kernels.Supported() {
+			t.Errorf("attention is not lowered: %v", n)
+		}
+	}
 	stack := adapters.Stack(spec.Sites, spec.Heads(), all)
 	for _, rows := range []int{1, 5} {
 		turn := drawTurn(base.Architecture.Limits(), rows, 9, rng.New(1, "turn"))
