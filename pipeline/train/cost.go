@@ -39,9 +39,11 @@ func (s Spec) Tokens(turns []Turn) (real, computed int, err error) {
 	for i := range turns {
 		real += turns[i].Tokens
 		for _, c := range chunks(turns[i].Batch, p.chunk) {
-			if computed += c.Rows * c.Length; p.packed {
+			if p.packed {
 				tokens, _ := packed(c.Batch)
-				computed += len(tokens) - c.Rows*c.Length
+				computed += len(tokens)
+			} else {
+				computed += c.Rows * c.Length
 			}
 		}
 	}
