@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,7 +70,8 @@ func complete(dir string) error {
 	return shardsThere(dir, files)
 }
 
-// place links a blob into a snapshot, or where links cannot be made moves it there, as huggingface_hub does.
+// place links a blob into a snapshot, or where links cannot be made moves it there, as huggingface_hub does. The link is made
+// beside the blob and then moved: other processes find in the snapshot neither a gap nor a file more.
 func place(blob, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
@@ -81,12 +83,12 @@ func place(blob, path string) error {
 	if there, err := os.Readlink(path); err == nil && there == relative {
 		return nil
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	err = os.Symlink(relative, path)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	link := blob + ".link-" + rand.Text()
+	if err := os.Symlink(relative, link); err != nil {
 		return os.Rename(blob, path)
+	}
+	if err := os.Rename(link, path); err != nil {
+		return errors.Join(err, os.Remove(link))
 	}
 	return nil
 }

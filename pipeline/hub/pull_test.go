@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -301,5 +302,31 @@ func TestTogether(t *testing.T) {
 	all.Wait()
 	if len(s.ranges) != 1 {
 		t.Errorf("the weights were asked for %d times", len(s.ranges))
+	}
+}
+
+// TestPlaceTogether links one blob from many sides at once: whoever is done finds the file, at once and later.
+func TestPlaceTogether(t *testing.T) {
+	dir := t.TempDir()
+	blob := filepath.Join(dir, "blobs", "sum")
+	if err := errors.Join(os.Mkdir(filepath.Dir(blob), 0o700), os.WriteFile(blob, []byte("{}"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		path := filepath.Join(dir, "snapshots", strconv.Itoa(i), "config.json")
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if err := place(blob, path); err != nil {
+					t.Error(err)
+				}
+				for range 20 {
+					if _, err := os.ReadFile(path); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
 	}
 }
