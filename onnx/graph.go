@@ -200,7 +200,7 @@ func (n *Node) Ints(name string) []int64 {
 
 // Input returns the name of input i, empty where it is absent.
 func (n *Node) Input(i int) string {
-	if i < len(n.Inputs) {
+	if i >= 0 && i < len(n.Inputs) {
 		return n.Inputs[i]
 	}
 	return ""

@@ -100,6 +100,19 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestOpenManyInputs: sums and products of more than two, which no file has that runs, are no chain's.
+func TestOpenManyInputs(t *testing.T) {
+	m := small(t)
+	for _, n := range m.Graph.Nodes {
+		if n.Op == "Mul" || n.Op == "Add" {
+			n.Inputs = append(n.Inputs, n.Inputs...)
+		}
+	}
+	if _, err := exported.Open(m); err != nil { // rather than a panic
+		t.Log(err)
+	}
+}
+
 // endsIn makes a graph give so many numbers for each token.
 func endsIn(width int64) func(*onnx.Graph) {
 	return func(g *onnx.Graph) {
