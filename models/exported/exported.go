@@ -48,7 +48,7 @@ func Open(m *onnx.Model) (*Model, error) {
 	}
 	r := &rewriter{model: m.Clone()}
 	for _, pass := range []func() error{
-		r.constants, r.widen, r.lift, r.surface, r.prune, r.unfuse, r.norms, r.gelus, r.linears, r.prune, r.weights,
+		r.constants, r.widen, r.lift, r.surface, r.prune, r.unfuse, r.sdpa, r.norms, r.gelus, r.linears, r.prune, r.weights,
 	} {
 		if err := pass(); err != nil {
 			return nil, err

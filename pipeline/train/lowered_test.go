@@ -49,6 +49,23 @@ func TestLoweredGradients(t *testing.T) {
 	}
 }
 
+// TestLoweredExports: the same of every export, attention in all the forms that exporters write it included.
+func TestLoweredExports(t *testing.T) {
+	if !kernels.Supported() {
+		t.Skip("no kernels on this machine")
+	}
+	eachExport(t, func(t *testing.T, export *models.Folder, _, _ string) {
+		adapter := drawn(t, export, adapters.LoRA{Rank: 4, Alpha: 8}, "lowered")
+		for _, rate := range []float64{0, 0.1} {
+			spec := Spec{Architecture: export.Architecture, Trains: Base | Head | Adapter, Sites: adapter.Sites, LoRADropout: rate,
+				Dropout: models.Dropout{Hidden: rate, Attention: rate, Head: rate}}
+			compareLowered(t, spec, func() *Set { return newSet(t, overlaid(export.Tensors, adapter.Tensors), export.Architecture) })
+			checkFused(t, spec)
+			checkCounts(t, spec)
+		}
+	})
+}
+
 // compareLowered compares a step of an engine with kernels with one without.
 func compareLowered(t *testing.T, spec Spec, set func() *Set) {
 	t.Helper()
