@@ -14,6 +14,7 @@ import (
 	"metalora/models/safetensors"
 	"metalora/onnx"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 	"metalora/pipeline/rng"
 )
 
@@ -298,13 +299,13 @@ func logits(t *testing.T, graph *onnx.Model, weights safetensors.Tensors, b batc
 		t.Fatal(err)
 	}
 	defer session.Close()
-	feeds := map[string]*ort.Tensor{"input_ids": tensor(t, b.shape, b.ids), "attention_mask": tensor(t, b.shape, b.mask)}
+	feeds := map[string]*ort.Tensor{"input_ids": orttest.Tensor(t, b.shape, b.ids), "attention_mask": orttest.Tensor(t, b.shape, b.mask)}
 	for _, v := range session.Inputs()[2:] {
 		if v.Name == "token_type_ids" {
-			feeds[v.Name] = tensor(t, b.shape, b.types)
+			feeds[v.Name] = orttest.Tensor(t, b.shape, b.types)
 			continue
 		}
-		feeds[v.Name] = tensor(t, weights[v.Name].Shape, weights[v.Name].Data)
+		feeds[v.Name] = orttest.Tensor(t, weights[v.Name].Shape, weights[v.Name].Data)
 	}
 	fetches := map[string]*ort.Tensor{"logits": nil}
 	if err := session.Run(feeds, fetches); err != nil {
@@ -312,16 +313,6 @@ func logits(t *testing.T, graph *onnx.Model, weights safetensors.Tensors, b batc
 	}
 	defer fetches["logits"].Close()
 	return slices.Clone(ort.Data[float32](fetches["logits"]))
-}
-
-func tensor[T ort.Element](t *testing.T, shape []int, data []T) *ort.Tensor {
-	t.Helper()
-	x, err := ort.NewTensor(shape, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { x.Close() })
-	return x
 }
 
 func near(t *testing.T, name string, want, got []float32, tolerance float64) {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -14,9 +13,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "rewrite the files in testdata")
+	"metalora/pipeline/golden"
+)
 
 // shared finds a file of the data that lies beside the project. Where it is missing, tests on the excerpts in testdata
 // cover the same ground, so a checkout of the project alone skips; CI has the data and fails.
@@ -135,7 +134,7 @@ func TestExcerpts(t *testing.T) {
 	excerpt, skeleton := excerpts(content(t, shared(t, "data/convai2/valid_self_original.txt")), wanted)
 	personas := content(t, shared(t, "data/convai2/valid_persona_map.json"))
 	tasks := content(t, shared(t, "reference/tasks.json"))
-	if *update {
+	if golden.Updating() {
 		pack(t, "valid_excerpt.txt.gz", []byte(excerpt))
 		pack(t, "valid_skeleton.txt.gz", []byte(skeleton))
 		pack(t, "valid_persona_map.json.gz", []byte(personas))

@@ -2,10 +2,11 @@ package convai2
 
 import (
 	"bytes"
-	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"metalora/pipeline/golden"
 )
 
 func generate(t *testing.T, o Synthetic) (retrain, test []*Dialogue) {
@@ -29,14 +30,7 @@ func text(t *testing.T, ds []*Dialogue) string {
 func TestSyntheticGolden(t *testing.T) {
 	retrain, test := generate(t, Synthetic{Seed: 1, Retrain: 2, Test: 2, Dialogues: 2, Turns: 3, Candidates: 4})
 	got := text(t, retrain) + text(t, test)
-	if *update {
-		write(t, "synthetic.golden", []byte(got))
-	}
-	want, err := os.ReadFile("testdata/synthetic.golden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	equal(t, got, string(want))
+	golden.Compare(t, "testdata/synthetic.golden", got)
 }
 
 func TestSyntheticIsDeterministic(t *testing.T) {

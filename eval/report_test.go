@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"metalora/eval"
+	"metalora/pipeline/golden"
 )
 
 func fullStudy() *eval.Study {
@@ -123,8 +124,8 @@ func TestReportFiles(t *testing.T) {
 	if n := len(files); n != 11+20 {
 		t.Errorf("%d files", n)
 	}
-	golden(t, "summary.txt", []byte(files["summary.txt"]))
-	golden(t, "summary.csv", []byte(files["summary.csv"]))
+	golden.Compare(t, "testdata/summary.txt", files["summary.txt"])
+	golden.Compare(t, "testdata/summary.csv", files["summary.csv"])
 }
 
 // TestReportRepeats: a second report differs in footers alone, and takes an earlier report's other figures with it.
@@ -169,7 +170,7 @@ func TestText(t *testing.T) {
 		if err := s.Text(&b); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name, b.Bytes())
+		golden.Compare(t, "testdata/"+name, b.String())
 		for line := range strings.Lines(b.String()) {
 			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 {
 				t.Errorf("%s: %d columns: %s", name, n, line)

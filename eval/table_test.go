@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"flag"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,27 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"metalora/eval"
+	"metalora/pipeline/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares with a file in testdata, or writes it.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got; -update writes it anew):\n%s", name, diff)
-	}
-}
 
 func awkward() eval.Table {
 	return eval.Table{
@@ -57,16 +35,16 @@ func TestTableForms(t *testing.T) {
 	if err := awkward().WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "awkward.txt", text.Bytes())
+	golden.Compare(t, "testdata/awkward.txt", text.String())
 	if err := awkward().WriteCSV(&comma); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "awkward.csv", comma.Bytes())
+	golden.Compare(t, "testdata/awkward.csv", comma.String())
 	data, err := json.MarshalIndent(awkward(), "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "awkward.json", append(data, '\n'))
+	golden.Compare(t, "testdata/awkward.json", string(data)+"\n")
 }
 
 func TestOnly(t *testing.T) {

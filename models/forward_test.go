@@ -13,6 +13,7 @@ import (
 	"metalora/models/safetensors"
 	"metalora/onnx"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 	"metalora/pipeline/rng"
 )
 
@@ -119,21 +120,21 @@ func run(t *testing.T, graph *onnx.Model, folder *Folder, golden *safetensors.Fi
 	defer session.Close()
 	ids, shape := ints(t, golden, "input_ids")
 	mask, _ := ints(t, golden, "attention_mask")
-	feeds := map[string]*ort.Tensor{"input_ids": tensor(t, shape, ids), "attention_mask": tensor(t, shape, mask)}
+	feeds := map[string]*ort.Tensor{"input_ids": orttest.Tensor(t, shape, ids), "attention_mask": orttest.Tensor(t, shape, mask)}
 	if has(golden, "labels") {
 		labels, _ := ints(t, golden, "labels")
 		targets := make([]float32, 2*len(labels))
 		for i, label := range labels {
 			targets[2*i+int(label)] = 1 / float32(len(labels))
 		}
-		feeds["targets"] = tensor(t, []int{len(labels), 2}, targets)
+		feeds["targets"] = orttest.Tensor(t, []int{len(labels), 2}, targets)
 	}
 	if folder.Architecture.Limits().Segments > 0 {
 		types, _ := ints(t, golden, "token_type_ids")
-		feeds["token_type_ids"] = tensor(t, shape, types)
+		feeds["token_type_ids"] = orttest.Tensor(t, shape, types)
 	}
 	for name, x := range folder.Tensors {
-		feeds[name] = tensor(t, x.Shape, x.Data)
+		feeds[name] = orttest.Tensor(t, x.Shape, x.Data)
 	}
 	fetches := map[string]*ort.Tensor{}
 	for _, o := range graph.Graph.Outputs {
@@ -150,16 +151,6 @@ func run(t *testing.T, graph *onnx.Model, folder *Folder, golden *safetensors.Fi
 		x.Close()
 	}
 	return got
-}
-
-func tensor[T ort.Element](t *testing.T, shape []int, data []T) *ort.Tensor {
-	t.Helper()
-	x, err := ort.NewTensor(shape, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { x.Close() })
-	return x
 }
 
 func read(t *testing.T, f *safetensors.File, name string) []float64 {

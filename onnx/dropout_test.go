@@ -9,6 +9,7 @@ import (
 
 	"metalora/onnx"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 	"metalora/pipeline/rng"
 )
 
@@ -33,9 +34,9 @@ func TestDrop(t *testing.T) {
 	}
 	defer session.Close()
 	shape, dropped, scaled := []int{2, 2}, make([]float32, 4), make([]float32, 4)
-	mask := tensor(t, shape, []bool{true, true, false, true})
-	feeds := map[string]*ort.Tensor{"x": tensor(t, shape, []float32{4, -8, 12, 0}), "dropout::here": mask, "dropout::there": mask}
-	if err := session.Run(feeds, map[string]*ort.Tensor{y: tensor(t, shape, dropped), z: tensor(t, shape, scaled)}); err != nil {
+	mask := orttest.Tensor(t, shape, []bool{true, true, false, true})
+	feeds := map[string]*ort.Tensor{"x": orttest.Tensor(t, shape, []float32{4, -8, 12, 0}), "dropout::here": mask, "dropout::there": mask}
+	if err := session.Run(feeds, map[string]*ort.Tensor{y: orttest.Tensor(t, shape, dropped), z: orttest.Tensor(t, shape, scaled)}); err != nil {
 		t.Fatal(err)
 	}
 	if want := []float32{4, -8, 0, 0}; !slices.Equal(want, dropped) {
@@ -126,14 +127,14 @@ func benchmark(b *testing.B, m *onnx.Model, kind onnx.DType, y, dx string, width
 			bools[i], bytes[i], floats[i] = true, 1, 1/0.9
 		}
 	}
-	masks := map[onnx.DType]*ort.Tensor{onnx.Bool: tensor(b, shape, bools), onnx.Uint8: tensor(b, shape, bytes), onnx.Float: tensor(b, shape, floats)}
-	feeds := map[string]*ort.Tensor{"x": tensor(b, shape, make([]float32, n)), "dy": tensor(b, shape, make([]float32, n))}
+	masks := map[onnx.DType]*ort.Tensor{onnx.Bool: orttest.Tensor(b, shape, bools), onnx.Uint8: orttest.Tensor(b, shape, bytes), onnx.Float: orttest.Tensor(b, shape, floats)}
+	feeds := map[string]*ort.Tensor{"x": orttest.Tensor(b, shape, make([]float32, n)), "dy": orttest.Tensor(b, shape, make([]float32, n))}
 	for _, v := range session.Inputs() {
 		if v.Name == "mask" {
 			feeds["mask"] = masks[kind]
 		}
 	}
-	fetches := map[string]*ort.Tensor{y: tensor(b, shape, make([]float32, n)), dx: tensor(b, shape, make([]float32, n))}
+	fetches := map[string]*ort.Tensor{y: orttest.Tensor(b, shape, make([]float32, n)), dx: orttest.Tensor(b, shape, make([]float32, n))}
 	best := time.Duration(math.MaxInt64) // a busy machine spoils the mean of a run but seldom all of it
 	for b.Loop() {
 		start := time.Now()
@@ -143,14 +144,4 @@ func benchmark(b *testing.B, m *onnx.Model, kind onnx.DType, y, dx string, width
 		best = min(best, time.Since(start))
 	}
 	b.ReportMetric(float64(best.Microseconds()), "best-µs")
-}
-
-func tensor[T ort.Element](b testing.TB, shape []int, data []T) *ort.Tensor {
-	b.Helper()
-	x, err := ort.NewTensor(shape, data)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { x.Close() })
-	return x
 }

@@ -16,6 +16,7 @@ import (
 	"metalora/configs"
 	"metalora/pipeline/config"
 	"metalora/pipeline/fault"
+	"metalora/pipeline/golden"
 )
 
 // small is the shortest experiment that is possible.
@@ -34,7 +35,7 @@ func TestDefaultsAreThePublishedTables(t *testing.T) {
 	if err := c.Write(&out); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "defaults.yaml", out.String())
+	golden.Compare(t, "testdata/defaults.yaml", out.String())
 }
 
 func TestConfigsThatComeAlong(t *testing.T) {
@@ -215,7 +216,7 @@ func TestMessages(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "%s\n  exit %d: %v\n", test.name, fault.Code(err), err)
 	}
-	golden(t, "messages.txt", out.String())
+	golden.Compare(t, "testdata/messages.txt", out.String())
 }
 
 // bomb is ten thousand million values in a few lines.

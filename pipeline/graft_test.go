@@ -10,6 +10,7 @@ import (
 	"metalora/onnx"
 	"metalora/onnx/autodiff"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 	"metalora/pipeline/fault"
 )
 
@@ -64,7 +65,7 @@ func evaluate(t *testing.T, file string, fetch []string, more map[string]*ort.Te
 	for i := range x {
 		x[i] = float32(i%5) - 2
 	}
-	feeds := map[string]*ort.Tensor{"x": tensor(t, []int{2, 3, 4}, x)}
+	feeds := map[string]*ort.Tensor{"x": orttest.Tensor(t, []int{2, 3, 4}, x)}
 	for name, v := range more {
 		feeds[name] = v
 	}
@@ -81,16 +82,6 @@ func evaluate(t *testing.T, file string, fetch []string, more map[string]*ort.Te
 		v.Close()
 	}
 	return got
-}
-
-func tensor(t *testing.T, shape []int, data []float32) *ort.Tensor {
-	t.Helper()
-	x, err := ort.NewTensor(shape, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { x.Close() })
-	return x
 }
 
 // TestGraft: LoRA goes on all four kinds of linear layer, changes nothing at its start, moves the output once B is fed, and its
@@ -118,14 +109,14 @@ func TestGraft(t *testing.T) {
 	if _, _, err := Gradients(grafted, graded, autodiff.Wish{Wrt: []string{"*.lora_?.weight"}}); err != nil {
 		t.Fatal(err)
 	}
-	ones := tensor(t, []int{2, 3}, []float32{1, 1, 1, 1, 1, 1})
+	ones := orttest.Tensor(t, []int{2, 3}, []float32{1, 1, 1, 1, 1, 1})
 	gradient := evaluate(t, graded, []string{"grad::W.lora_B.weight"}, map[string]*ort.Tensor{"cotangent::y": ones})["grad::W.lora_B.weight"]
 	const h = 1e-2
 	for i := range gradient {
 		sum := func(step float32) (total float64) {
 			b := make([]float32, len(gradient))
 			b[i] = step
-			for _, y := range evaluate(t, grafted, []string{"y"}, map[string]*ort.Tensor{"W.lora_B.weight": tensor(t, []int{4, 2}, b)})["y"] {
+			for _, y := range evaluate(t, grafted, []string{"y"}, map[string]*ort.Tensor{"W.lora_B.weight": orttest.Tensor(t, []int{4, 2}, b)})["y"] {
 				total += float64(y)
 			}
 			return total

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"metalora/pipeline/golden"
 )
 
 func TestLines(t *testing.T) {
@@ -22,7 +24,7 @@ func TestLines(t *testing.T) {
 	p.Start("adapt")
 	clock = clock.Add(time.Second)
 	p.End(errors.New("disk full"))
-	golden(t, "progress.txt", out.String())
+	golden.Compare(t, "testdata/progress.txt", out.String())
 }
 
 func TestBars(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"metalora/pipeline/golden"
 	"metalora/pipeline/linear"
 )
 
@@ -30,18 +30,7 @@ func TestConfigurationPage(t *testing.T) {
 	fmt.Fprintf(&page, "\n`retrain.methods`: %s. `adapt.families`: %s. R is the rank.\n", nameList(methods), nameList(families))
 	page.WriteString("\n## The linear study\n\nFor `linear`.\n\n")
 	keyTable(t, &page, "linear", reflect.ValueOf(linear.Default()))
-	if *update {
-		if err := os.WriteFile(configurationPage, []byte(page.String()), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(configurationPage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(page.String(), string(have)); d != "" {
-		t.Errorf("%s is not what the code says; go test ./pipeline -run ConfigurationPage -update writes it anew:\n%s", configurationPage, d)
-	}
+	golden.Compare(t, configurationPage, page.String())
 }
 
 func nameList(vs variants) string {

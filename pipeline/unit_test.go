@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"metalora/pipeline/fault"
+	"metalora/pipeline/golden"
 )
 
 // inputs stand for files whose content is known.
@@ -42,7 +43,7 @@ func TestPlan(t *testing.T) {
 	for _, u := range plan(t, small, "seeds=[3]", "retrain.methods=[none,meta-last-layer]", "adapt.families=[last-layer]", "tasks.test.ranks=7", "data.folds=2") {
 		fmt.Fprintf(&out, "%2d  %s  %s  %v\n", u.Index, u.ID, u.Label, u.Needs)
 	}
-	golden(t, "plan.txt", out.String())
+	golden.Compare(t, "testdata/plan.txt", out.String())
 }
 
 func ids(units []Unit, kind Kind) map[string]string {

@@ -4,7 +4,7 @@ import "testing"
 
 // benchmarkTexts are the 7,622 different utterances of the validation file's first 60 dialogues.
 func benchmarkTexts(b *testing.B) (texts []string) {
-	for _, row := range jsonLines[golden](b, shared(b, "reference/tokens/corpus.jsonl")) {
+	for _, row := range jsonLines[encoded](b, shared(b, "reference/tokens/corpus.jsonl")) {
 		texts = append(texts, row.Text)
 	}
 	return texts

@@ -112,7 +112,7 @@ func jsonLines[T any](t testing.TB, path string) (rows []T) {
 	return rows
 }
 
-type golden struct {
+type encoded struct {
 	Text string `json:"text"`
 	IDs  []int  `json:"ids"`
 }
@@ -120,7 +120,7 @@ type golden struct {
 // checkGoldens compares ids with Hugging Face's, by our way, by the library's whole pipeline, and back to the text.
 func checkGoldens(t *testing.T, path string) {
 	tok := roberta(t)
-	for _, row := range jsonLines[golden](t, path) {
+	for _, row := range jsonLines[encoded](t, path) {
 		if diff := cmp.Diff(row.IDs, tok.Encode(row.Text)); diff != "" {
 			t.Errorf("Encode(%+q) (-Hugging Face +ours):\n%s", row.Text, diff)
 		}

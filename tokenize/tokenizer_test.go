@@ -71,7 +71,7 @@ func TestLongWords(t *testing.T) {
 
 func TestConcurrentUse(t *testing.T) {
 	tok := roberta(t)
-	rows := jsonLines[golden](t, "testdata/hard.jsonl")
+	rows := jsonLines[encoded](t, "testdata/hard.jsonl")
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {

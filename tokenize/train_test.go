@@ -1,7 +1,6 @@
 package tokenize
 
 import (
-	"flag"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -11,13 +10,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"metalora/pipeline/golden"
+)
 
 // hardTexts are the texts of testdata/hard.jsonl.
 func hardTexts(t testing.TB) (texts []string) {
-	for _, row := range jsonLines[golden](t, "testdata/hard.jsonl") {
+	for _, row := range jsonLines[encoded](t, "testdata/hard.jsonl") {
 		texts = append(texts, row.Text)
 	}
 	return texts
@@ -176,7 +175,7 @@ func TestWriteFiles(t *testing.T) {
 	if diff := cmp.Diff(v, pairsOf(t, tok).model.vocabulary); diff != "" {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
-	for _, row := range jsonLines[golden](t, "testdata/trained/ids.jsonl") {
+	for _, row := range jsonLines[encoded](t, "testdata/trained/ids.jsonl") {
 		if diff := cmp.Diff(row.IDs, tok.Encode(row.Text)); diff != "" {
 			t.Errorf("Encode(%+q) (-Hugging Face +ours):\n%s", row.Text, diff)
 		}
@@ -192,21 +191,7 @@ func checkGoldenFile(t *testing.T, got, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(want), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(want, data, 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	golden, err := os.ReadFile(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(golden), string(data)); diff != "" {
-		t.Errorf("%s (-golden +got):\n%s", want, diff)
-	}
+	golden.Compare(t, want, string(data))
 }
 
 func TestWriteFilesErrors(t *testing.T) {

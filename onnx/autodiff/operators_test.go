@@ -3,34 +3,18 @@ package autodiff
 import (
 	stdcmp "cmp"
 	_ "embed"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"metalora/pipeline/golden"
 )
-
-var update = flag.Bool("update", false, "write docs/operators.md anew")
 
 const operatorsPage = "../../docs/operators.md"
 
 // docs/operators.md is what the table of rules says.
 func TestOperatorsPage(t *testing.T) {
-	want := operators()
-	if *update {
-		if err := os.WriteFile(operatorsPage, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(operatorsPage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(want, string(got)); d != "" {
-		t.Errorf("%s is not what the rules say; go test ./onnx/autodiff -run OperatorsPage -update writes it anew:\n%s", operatorsPage, d)
-	}
+	golden.Compare(t, operatorsPage, operators())
 }
 
 func operators() string {

@@ -12,6 +12,7 @@ import (
 	"metalora/onnx/autodiff"
 	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 )
 
 // attention is a graph of attention as package models builds it.
@@ -112,13 +113,13 @@ func (a attention) feed(r *rand.Rand, t testing.TB, m *onnx.Model, rows, length 
 		}
 		switch {
 		case v.Type == onnx.Int64:
-			in[v.Name] = tensor(t, shape, make([]int64, n))
+			in[v.Name] = orttest.Tensor(t, shape, make([]int64, n))
 		case v.Type == onnx.Bool:
 			kept := make([]bool, n)
 			for i := range kept {
 				kept[i] = r.IntN(10) > 0
 			}
-			in[v.Name] = tensor(t, shape, kept)
+			in[v.Name] = orttest.Tensor(t, shape, kept)
 		case v.Name == "mask":
 			mask, blind := make([]float32, n), r.IntN(4) == 0
 			for i := range mask {
@@ -126,26 +127,16 @@ func (a attention) feed(r *rand.Rand, t testing.TB, m *onnx.Model, rows, length 
 					mask[i] = -3.4028234663852886e38
 				}
 			}
-			in[v.Name] = tensor(t, shape, mask)
+			in[v.Name] = orttest.Tensor(t, shape, mask)
 		default:
 			data := make([]float32, n)
 			for i := range data {
 				data[i] = float32(r.NormFloat64())
 			}
-			in[v.Name] = tensor(t, shape, data)
+			in[v.Name] = orttest.Tensor(t, shape, data)
 		}
 	}
 	return in
-}
-
-func tensor[T ort.Element](t testing.TB, shape []int, data []T) *ort.Tensor {
-	t.Helper()
-	x, err := ort.NewTensor(shape, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { x.Close() })
-	return x
 }
 
 // TestAttention compares the operators with the chains that they stand for, and with themselves on one thread: bit for bit.
@@ -364,7 +355,7 @@ func runAttention(r *rand.Rand, t *testing.T, op string, shapes [][]int, heads i
 			for _, d := range shape {
 				size *= d
 			}
-			v.Type, in[name] = onnx.Bool, tensor(t, shape, make([]bool, size))
+			v.Type, in[name] = onnx.Bool, orttest.Tensor(t, shape, make([]bool, size))
 		}
 		g.Inputs = append(g.Inputs, v)
 	}

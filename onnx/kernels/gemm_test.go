@@ -9,6 +9,7 @@ import (
 	"metalora/onnx/autodiff"
 	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 )
 
 // linear is a linear layer as models and adapters write it: dropout(x Wᵀ + b + s·dropout(x)AᵀBᵀ) + residual.
@@ -77,7 +78,7 @@ func (l linear) feed(r *rand.Rand, t *testing.T, m *onnx.Model, rows int) map[st
 		for i := range bits {
 			bits[i] = r.IntN(10) > 0
 		}
-		all[v.Name] = tensor(t, shape, bits)
+		all[v.Name] = orttest.Tensor(t, shape, bits)
 	}
 	return all
 }

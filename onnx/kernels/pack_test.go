@@ -11,6 +11,7 @@ import (
 	"metalora/onnx"
 	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 )
 
 // packedAttention is attention and its gradient by operators of ours, over rows that are padded or packed.
@@ -136,8 +137,8 @@ func (a packedAttention) feed(r *rand.Rand, t *testing.T, lengths []int) (padded
 				whole = append(whole, x)
 			}
 		}
-		padded[name] = tensor(t, []int{len(whole) / hidden, hidden}, whole)
-		packed[name] = tensor(t, []int{len(tokens) / hidden, hidden}, tokens)
+		padded[name] = orttest.Tensor(t, []int{len(whole) / hidden, hidden}, whole)
+		packed[name] = orttest.Tensor(t, []int{len(tokens) / hidden, hidden}, tokens)
 	}
 	queries, starts := longest, make([]int64, rows)
 	if a.single {
@@ -146,7 +147,7 @@ func (a packedAttention) feed(r *rand.Rand, t *testing.T, lengths []int) (padded
 	for row := 1; row < rows; row++ {
 		starts[row] = starts[row-1] + int64(lengths[row-1])
 	}
-	packed[kernels.Starts] = tensor(t, []int{rows}, starts)
+	packed[kernels.Starts] = orttest.Tensor(t, []int{rows}, starts)
 	lines := 1
 	if a.queries {
 		lines = queries
@@ -168,9 +169,9 @@ func (a packedAttention) feed(r *rand.Rand, t *testing.T, lengths []int) (padded
 		kept[i] = r.IntN(10) > 0
 	}
 	for _, in := range []map[string]*ort.Tensor{padded, packed} {
-		in["mask"] = tensor(t, []int{rows, 1, lines, longest}, mask)
+		in["mask"] = orttest.Tensor(t, []int{rows, 1, lines, longest}, mask)
 		if a.kept {
-			in["kept"] = tensor(t, []int{rows, a.heads, queries, longest}, kept)
+			in["kept"] = orttest.Tensor(t, []int{rows, a.heads, queries, longest}, kept)
 		}
 	}
 	return padded, packed
@@ -205,7 +206,7 @@ func TestPackedAttentionRefuses(t *testing.T) {
 			a := packedAttention{heads: 2, width: 4}
 			m := a.model(c.lie)
 			in := map[string]*ort.Tensor{"dy": draw(r, t, c.queries, 8), "q": draw(r, t, c.queries, 8), "k": draw(r, t, 5, 8), "v": draw(r, t, 5, 8),
-				"mask": tensor(t, []int{2, 1, 1, 3}, make([]float32, 6)), kernels.Starts: tensor(t, []int{len(c.starts)}, c.starts)}
+				"mask": orttest.Tensor(t, []int{2, 1, 1, 3}, make([]float32, 6)), kernels.Starts: orttest.Tensor(t, []int{len(c.starts)}, c.starts)}
 			if c.starts == nil {
 				m = a.model(0)
 				delete(in, kernels.Starts)

@@ -9,6 +9,7 @@ import (
 	"metalora/onnx"
 	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 )
 
 // gemm is one product of ours, Y = addend + alpha · op(A⊙maskA)·op(B⊙maskB) [m, n], and whether its inputs that may be absent
@@ -56,7 +57,7 @@ func (g gemm) draw(r *rand.Rand, t *testing.T) map[string]*ort.Tensor {
 		for i := range bits {
 			bits[i] = r.IntN(10) > 0
 		}
-		in[name] = tensor(t, shape, bits)
+		in[name] = orttest.Tensor(t, shape, bits)
 	}
 	if g.maskA {
 		mask("maskA", a)
@@ -117,7 +118,7 @@ func (g gemm) run(t *testing.T, in map[string]*ort.Tensor, threads int) []float3
 		fed[name] = x
 	}
 	if g.addend {
-		fed[kernels.Into("y")] = tensor(t, []int{g.m, g.n}, append([]float32{}, ort.Data[float32](in[kernels.Into("y")])...))
+		fed[kernels.Into("y")] = orttest.Tensor(t, []int{g.m, g.n}, append([]float32{}, ort.Data[float32](in[kernels.Into("y")])...))
 		fetches["y"] = fed[kernels.Into("y")]
 	}
 	s, err := ort.OpenModel(g.model(in), ort.Options{Threads: threads, Kernels: true})

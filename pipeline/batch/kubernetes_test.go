@@ -2,8 +2,6 @@ package batch
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,9 +10,8 @@ import (
 
 	"metalora/pipeline"
 	"metalora/pipeline/fault"
+	"metalora/pipeline/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden manifests anew")
 
 // synthetic is a small experiment whose folder does not exist.
 func synthetic(t *testing.T, dir string) *pipeline.Experiment {
@@ -53,19 +50,7 @@ func TestManifests(t *testing.T) {
 	// The configuration has its own tests; here it only has to be there.
 	got := regexp.MustCompile(`(?s)experiment.yaml: \|\n    name: demo\n.*\nkind: ConfigMap`).ReplaceAllString(out.String(), "experiment.yaml: |\n    name: demo\nkind: ConfigMap")
 	got = strings.ReplaceAll(got, name, "metalora-demo-000000")
-	const golden = "testdata/demo.yaml"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("go test ./pipeline/batch -run Manifests -update writes it anew:\n%s", d)
-	}
+	golden.Compare(t, "testdata/demo.yaml", got)
 }
 
 func TestKubernetesErrors(t *testing.T) {

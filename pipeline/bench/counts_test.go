@@ -2,37 +2,13 @@ package bench
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"metalora/onnx/kernels"
+	"metalora/pipeline/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares text with a file in testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got; -update writes it anew):\n%s", path, diff)
-	}
-}
 
 // needKernels skips a test whose golden file says what graphs with operators of package kernels cost.
 func needKernels(t *testing.T) {
@@ -67,7 +43,7 @@ func TestCounts(t *testing.T) {
 	if err := WriteCounts(&text, counts); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "counts.md", text.String())
+	golden.Compare(t, "testdata/counts.md", text.String())
 }
 
 // TestPadding guards how much of the work on real turns is padding, by the size of the model: with kernels, and where all is left to
@@ -88,7 +64,7 @@ func TestPadding(t *testing.T) {
 		}
 		fmt.Fprintf(&text, "%-6s %.2f %%, without kernels %.2f %%\n", size, 100*shares[0], 100*shares[1])
 	}
-	golden(t, "padding.txt", text.String())
+	golden.Compare(t, "testdata/padding.txt", text.String())
 }
 
 // TestAllocations guards what a turn and a step of the optimiser allocate on Go's side: their number hangs on the graph, not
@@ -118,5 +94,5 @@ func TestAllocations(t *testing.T) {
 		}
 		fmt.Fprintf(&text, "%-45s %5.0f a turn, %5.0f a step\n", c.Name, turn, step)
 	}
-	golden(t, "allocations.txt", text.String())
+	golden.Compare(t, "testdata/allocations.txt", text.String())
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"metalora/pipeline/golden"
 )
 
 // TestDoctorShape: the fields of doctor's JSON and their types are a contract; the golden file lists them.
@@ -24,19 +26,7 @@ func TestDoctorShape(t *testing.T) {
 	shape("", document, &lines)
 	slices.Sort(lines)
 	got := strings.Join(lines, "\n") + "\n"
-	const golden = "testdata/doctor.txt"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("the shape of doctor's JSON is\n%swant\n%s", got, want)
-	}
+	golden.Compare(t, "testdata/doctor.txt", got)
 	if ok := document["ok"] == true; ok != (code == 0) || ok != (len(document["problems"].([]any)) == 0) {
 		t.Errorf("ok is %v, the exit code %d, problems %v", document["ok"], code, document["problems"])
 	}

@@ -11,6 +11,7 @@ import (
 
 	"metalora/onnx"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 )
 
 // square is loss = sum(w * x * x), with the model's own choice of opset.
@@ -53,13 +54,13 @@ func TestGrad(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	feeds, got := map[string]*ort.Tensor{"x": tensor(t, []int{3}, []float32{1, -2, 0.5}), "ids": tensor(t, []int{2}, []int64{0, 1})}, map[string]*ort.Tensor{}
+	feeds, got := map[string]*ort.Tensor{"x": orttest.Tensor(t, []int{3}, []float32{1, -2, 0.5}), "ids": orttest.Tensor(t, []int{2}, []int64{0, 1})}, map[string]*ort.Tensor{}
 	for _, o := range []string{"loss", "grad::x", "grad::head.weight"} {
 		shape := []int{3}
 		if o == "loss" {
 			shape = []int{}
 		}
-		got[o] = tensor(t, shape, make([]float32, max(1, 3*len(shape))))
+		got[o] = orttest.Tensor(t, shape, make([]float32, max(1, 3*len(shape))))
 	}
 	if err := session.Run(feeds, got); err != nil {
 		t.Fatal(err)
@@ -69,16 +70,6 @@ func TestGrad(t *testing.T) {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
-}
-
-func tensor[T float32 | int64](t *testing.T, shape []int, data []T) *ort.Tensor {
-	t.Helper()
-	x, err := ort.NewTensor(shape, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { x.Close() })
-	return x
 }
 
 // TestGradNotes: what one may not expect is said on stderr, and only then.

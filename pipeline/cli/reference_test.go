@@ -2,36 +2,23 @@ package cli
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
-)
 
-var update = flag.Bool("update", false, "write docs/reference/cli.md anew")
+	"metalora/pipeline/golden"
+)
 
 const referencePage = "../../docs/reference/cli.md"
 
 // TestReference: the page of all verbs and flags is what the commands say.
 func TestReference(t *testing.T) {
-	want := reference((&program{out: os.Stdout, err: os.Stderr}).root())
-	if *update {
-		if err := os.WriteFile(referencePage, []byte(want), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(referencePage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(want, string(have)); d != "" {
-		t.Errorf("%s is not what the commands say; go test ./pipeline/cli -run Reference -update writes it anew:\n%s", referencePage, d)
-	}
+	page := reference((&program{out: os.Stdout, err: os.Stderr}).root())
+	golden.Compare(t, referencePage, page)
 }
 
 // reference is the page: a section for each verb.

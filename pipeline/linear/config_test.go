@@ -3,10 +3,8 @@ package linear
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +14,7 @@ import (
 
 	"metalora/configs"
 	"metalora/pipeline/fault"
+	"metalora/pipeline/golden"
 )
 
 var ignoreOrigins = cmpopts.IgnoreUnexported(Config{})
@@ -96,7 +95,7 @@ func TestMessages(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "%s\n  exit %d: %v\n", x.name, fault.Code(err), err)
 	}
-	golden(t, "messages.txt", out.String())
+	golden.Compare(t, "testdata/messages.txt", out.String())
 	if _, err := Load(filepath.Join(t.TempDir(), "no.yaml"), nil); fault.Code(err) != fault.CodeInput || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
 	}
@@ -126,24 +125,4 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("-written +read:\n%s", diff)
 		}
 	})
-}
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares text with a file in testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o777), os.WriteFile(path, []byte(got), 0o666)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got; -update writes it anew):\n%s", path, diff)
-	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"metalora/eval"
 	"metalora/pipeline/fault"
+	"metalora/pipeline/golden"
 )
 
 // tiny is a study of half a second.
@@ -50,7 +51,7 @@ func TestReport(t *testing.T) {
 		}
 		text.WriteByte('\n')
 	}
-	golden(t, "tables.txt", text.String())
+	golden.Compare(t, "testdata/tables.txt", text.String())
 	if err := report.Write(dir); err != nil {
 		t.Fatal(err)
 	}
