@@ -28,6 +28,7 @@ var rooms = map[string][]string{
 	"onnx/ort/library":       {},
 	"onnx/ort/fetch":         {"onnx/ort/library"},
 	"onnx/ort/orttest":       {"onnx/ort"},
+	"onnx/onnxtest":          {"onnx"},
 	"models":                 {"pipeline/confined", "pipeline/disk", "onnx", "models…", "pipeline/rng"},
 	"models/safetensors":     {"pipeline/confined", "pipeline/disk"},
 	"adapters":               {"pipeline/confined", "pipeline/disk", "onnx", "models…", "pipeline/rng"},

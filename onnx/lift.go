@@ -62,7 +62,7 @@ func listAsInput(attr string) func(lifting, *Node) {
 	return func(l lifting, n *Node) {
 		inputs := slices.Clone(n.Inputs)
 		if n.Attr(attr) != nil {
-			inputs = append(inputs[:1], l.Ints(n.Ints(attr)...))
+			inputs = []string{n.Input(0), l.Ints(n.Ints(attr)...)}
 		}
 		l.keep(n, inputs, attr)
 	}

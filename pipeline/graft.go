@@ -77,6 +77,9 @@ func (o GraftOptions) sites(linears []adapters.Linear) ([]adapters.Site, error) 
 		}
 		sites = append(sites, s)
 	}
+	if len(linears) == 0 {
+		return nil, errors.New("it has no linear layer of the kinds that LoRA goes on: MatMul with a constant, with or without Add, and Gemm")
+	}
 	for _, glob := range o.Targets {
 		if !matched[glob] {
 			return nil, fmt.Errorf("target %q matches none of its %d linear layers: %s", glob, len(linears), namesOf(linears))

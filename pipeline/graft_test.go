@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"math"
 	"path/filepath"
 	"slices"
@@ -129,15 +130,23 @@ func TestGraft(t *testing.T) {
 
 func TestGraftRefuses(t *testing.T) {
 	file, dir := mixer(t), t.TempDir()
+	bare := filepath.Join(dir, "bare.onnx")
+	b := onnx.NewBuilder(&onnx.Graph{Name: "bare"})
+	b.Named("y", "Relu", []string{b.Input("x", onnx.Float, "rows", 3)})
+	b.Output("y", onnx.Float, "rows", 3)
+	if err := onnx.NewModel(b.Graph).WriteFile(bare); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		o    GraftOptions
 		want string
 	}{
+		"no layers":     {GraftOptions{From: bare, Targets: []string{"*"}, Rank: 2, Alpha: 1}, "bare.onnx: it has no linear layer"},
 		"no such layer": {GraftOptions{Targets: []string{"a", "q*"}, Rank: 2, Alpha: 1}, `"q*" matches none of its 4 linear layers: mix.up, W, a, b`},
 		"no rank":       {GraftOptions{Targets: []string{"a"}, Alpha: 1}, "rank 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.o.From, c.o.To = file, filepath.Join(dir, "out.onnx")
+			c.o.From, c.o.To = cmp.Or(c.o.From, file), filepath.Join(dir, "out.onnx")
 			if _, err := Graft(c.o); fault.Code(err) != fault.CodeUsage || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want one that says %q", err, c.want)
 			}

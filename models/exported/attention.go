@@ -64,7 +64,7 @@ func (u unfusing) multiHead(n *onnx.Node) bool {
 	if hidden%heads != 0 || bias != nil && bias.Dims[0] != 3*hidden {
 		return false
 	}
-	projected := [3]string(n.Inputs[:3])
+	projected := [3]string{n.Input(0), n.Input(1), n.Input(2)}
 	if bias != nil {
 		names, source := u.projections(n)
 		for i, name := range names {
@@ -89,7 +89,7 @@ func (u unfusing) standard(n *onnx.Node) bool {
 	}
 	switch heads := n.Int("q_num_heads", 0); {
 	case len(q) == 3 && heads > 0 && heads == n.Int("kv_num_heads", 0) && q[2].Size > 0 && q[2].Size%heads == 0:
-		u.attend(n, [3]string(n.Inputs[:3]), heads, q[2].Size, added)
+		u.attend(n, [3]string{n.Input(0), n.Input(1), n.Input(2)}, heads, q[2].Size, added)
 	case len(q) == 4 && q[3].Size > 0 && q[1] == u.dim(n.Input(1), 1) && q[1] == u.dim(n.Input(2), 1):
 		key := u.Op("Transpose", []string{n.Input(1)}, onnx.IntsAttr("perm", 0, 1, 3, 2))
 		u.weighted(n, n.Output(0), n.Input(0), key, n.Input(2), q[3].Size, added)

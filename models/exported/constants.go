@@ -48,7 +48,7 @@ func (r *rewriter) skip(idle func(*onnx.Node) bool) {
 				c.Inputs[i] = s
 			}
 		}
-		if idle(n) && !x.outputs[n.Output(0)] {
+		if idle(n) && len(c.Inputs) > 0 && !x.outputs[n.Output(0)] {
 			stands[n.Output(0)] = c.Inputs[0]
 			return
 		}
@@ -63,6 +63,9 @@ func constantOf(n *onnx.Node) *onnx.Tensor {
 	}
 	switch a := n.Attrs[0]; a.Name {
 	case "value":
+		if a.T == nil {
+			return nil
+		}
 		c := *a.T
 		return &c
 	case "value_float":

@@ -45,7 +45,7 @@ var unfuses = map[string]map[string]func(unfusing, *onnx.Node) bool{"": {"Attent
 }}
 
 func (u unfusing) gelu(n *onnx.Node) bool {
-	u.Named(n.Output(0), "Gelu", n.Inputs[:1])
+	u.Named(n.Output(0), "Gelu", []string{n.Input(0)})
 	return true
 }
 

@@ -122,7 +122,11 @@ func prepare(m *onnx.Model, r Request) (*builder, error) {
 	if err := b.check(r); err != nil {
 		return nil, &RequestError{err}
 	}
-	if b.expand(r) {
+	found := b.expand(r)
+	if len(b.blockers) > 0 {
+		return nil, &Unsupported{b.blockers}
+	}
+	if found {
 		return prepare(m, r) // an expansion may hold others, and its values have types and shapes of their own
 	}
 	return b, nil

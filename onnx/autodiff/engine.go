@@ -2,6 +2,7 @@ package autodiff
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"metalora/onnx"
@@ -61,6 +62,7 @@ func leads(n *onnx.Node, i int) bool {
 
 // visit gives every active input of a node the cotangent that the node's rule derives.
 func (b *builder) visit(n *onnx.Node, active map[value]bool) {
+	defer b.unfit(n)
 	b.sumCotangents(n.Outputs)
 	rule, known := rules[op{n.Domain, n.Op}]
 	if !known {
@@ -83,6 +85,14 @@ func (b *builder) visit(n *onnx.Node, active map[value]bool) {
 		default:
 			b.give(x, b.apply(rule, n, i))
 		}
+	}
+}
+
+// unfit makes a blocker of a node over which a rule panics. Rules take a node for what its operator says: as many inputs, of so many
+// dimensions, with such attributes. No engine runs a node that is otherwise, but a file may have one.
+func (b *builder) unfit(n *onnx.Node) {
+	if p := recover(); p != nil {
+		b.refuse(n, fmt.Sprintf("its inputs, attributes or shapes are not those of the operator (%v)", p))
 	}
 }
 

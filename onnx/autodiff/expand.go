@@ -23,8 +23,7 @@ func (b *builder) expand(r Request) bool {
 	b.model.Graph.Nodes = nil
 	found := false
 	for _, n := range nodes {
-		rule := rules[op{n.Domain, n.Op}]
-		if rule.expansion == nil || !passes(n, active) || rule.obstacle != nil && rule.obstacle(b, n) != "" || !b.write(n, rule.expansion) {
+		if !passes(n, active) || !b.unfold(n) {
 			b.model.Graph.Nodes = append(b.model.Graph.Nodes, n)
 			continue
 		}
@@ -33,7 +32,14 @@ func (b *builder) expand(r Request) bool {
 	return found
 }
 
-// write appends n's expansion, if it has one.
+// unfold appends n's expansion, if it has one.
+func (b *builder) unfold(n *onnx.Node) bool {
+	defer b.unfit(n)
+	rule := rules[op{n.Domain, n.Op}]
+	return rule.expansion != nil && (rule.obstacle == nil || rule.obstacle(b, n) == "") && b.write(n, rule.expansion)
+}
+
+// write appends what an expansion gives, if it does.
 func (b *builder) write(n *onnx.Node, e expansion) bool {
 	defer b.out.Scope(cmp.Or(n.Name, n.Output(0)))()
 	b.dtype = b.typeOf(n.Output(0))
