@@ -21,6 +21,7 @@ type Export struct {
 	model      *exported.Model
 	parameters []Parameter
 	limits     Limits
+	file       string
 	config     string // the folder of the file where a config.json lies in it: for those who read the retrained folder
 }
 
@@ -45,7 +46,7 @@ func loadExport(path string) (*Folder, error) {
 	}
 	f := &Folder{Dir: filepath.Dir(path), Architecture: e, Tensors: m.Tensors(), Names: m.Names, Notes: m.Notes}
 	f.HasHead = HasHead(e, f.Tensors)
-	e.model = m.WithoutValues()
+	e.model, e.file = m.WithoutValues(), path
 	return f, nil
 }
 
@@ -85,6 +86,7 @@ func loadGraph(dir string) (*Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the graph of %s: %w", dir, err)
 	}
+	e.file = filepath.Join(dir, graphFile)
 	return e, nil
 }
 
@@ -125,6 +127,9 @@ func limitsOf(b exported.Limits) Limits {
 	}
 	return l
 }
+
+// File is the .onnx file that the graph was read from.
+func (e *Export) File() string { return e.file }
 
 // Forward is the export's own graph with the dropout that training asks for. A rate above zero is an error where the graph
 // does not show where it belongs (see [exported.Model.Dropout]).

@@ -286,3 +286,26 @@ func TestExportedFamilies(t *testing.T) {
 		})
 	}
 }
+
+// TestUnopened: where the engine refuses a file's graph, the file is at fault and named.
+func TestUnopened(t *testing.T) {
+	c := models.DefaultConfig()
+	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositionEmbeddings = 12, 4, 1, 2, 6, 8
+	path, _ := exported(t, c)
+	m, err := onnx.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range m.Graph.Nodes {
+		if n.Op == "Tanh" {
+			n.Attrs = append(n.Attrs, onnx.IntAttr("steepness", 2)) // which Tanh does not have
+		}
+	}
+	if err := m.WriteFile(path); err != nil {
+		t.Fatal(err)
+	}
+	_, err = OpenScorer(path, "", 1, "")
+	if fault.Code(err) != fault.CodeInput || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "steepness") {
+		t.Errorf("%v", err)
+	}
+}

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"metalora/onnx"
-
 	"github.com/google/go-cmp/cmp"
+
+	"metalora/onnx"
 )
 
 // product is y = a b with a [rows inner], b [inner 2].
@@ -56,6 +56,15 @@ func TestOpenErrors(t *testing.T) {
 	noInput.Output("y", onnx.Int64, 2)
 	wrongOp := identity(onnx.Float, 2)
 	wrongOp.Graph.Nodes[0].Op = "Nonsense"
+	noBias := onnx.NewModel(&onnx.Graph{Name: "lethal"}) // the engine would end the process, not fail
+	lethal := onnx.NewBuilder(noBias.Graph)
+	lethal.Input("x", onnx.Float, 1, 2, 4)
+	lethal.Input("W", onnx.Float, 4, 12)
+	attention := &onnx.Node{Name: "self", Domain: "com.microsoft", Op: "Attention", Inputs: []string{"x", "W"}, Outputs: []string{"y"}}
+	noBias.Graph.Nodes, noBias.Opsets["com.microsoft"] = []*onnx.Node{attention}, 1
+	lethal.Output("y", onnx.Float, 1, 2, 4)
+	emptyBias := noBias.Clone()
+	emptyBias.Graph.Nodes = []*onnx.Node{{Name: "norm", Op: "LayerNormalization", Inputs: []string{"x", "W", ""}, Outputs: []string{"y"}}}
 	for _, c := range []struct {
 		name string
 		open func() (*Session, error)
@@ -66,6 +75,8 @@ func TestOpenErrors(t *testing.T) {
 		{"no input", func() (*Session, error) { return OpenModel(onnx.NewModel(noInput.Graph), Options{}) }, "at least one input"},
 		{"operator", func() (*Session, error) { return OpenModel(wrongOp, Options{}) }, "Nonsense"},
 		{"output", func() (*Session, error) { return OpenModel(product(), Options{Outputs: []string{"z"}}) }, `no output "z"; it has y`},
+		{"no bias", func() (*Session, error) { return OpenModel(noBias, Options{}) }, `node "self" (com.microsoft.Attention) has no bias`},
+		{"empty bias", func() (*Session, error) { return OpenModel(emptyBias, Options{}) }, `node "norm" (LayerNormalization) has an empty name`},
 		{"no file", func() (*Session, error) { return OpenFile("no/such.onnx", Options{}) }, "no/such.onnx"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

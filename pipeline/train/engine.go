@@ -11,6 +11,7 @@ import (
 	"metalora/onnx/autodiff"
 	"metalora/onnx/kernels"
 	"metalora/onnx/ort"
+	"metalora/pipeline/fault"
 	"metalora/pipeline/rng"
 	"metalora/tokenize"
 )
@@ -54,6 +55,14 @@ type Engine struct {
 	sums      map[string]bool        // gradient outputs that add to the accumulators themselves
 }
 
+// unopened is the engine's error over a graph. If that is of a file, so is the error.
+func (s *Spec) unopened(err error) error {
+	if export, ok := s.Architecture.(*models.Export); ok {
+		return fault.Input(fmt.Errorf("%s: opening its graph: %w", export.File(), err))
+	}
+	return fmt.Errorf("opening the graph: %w", err)
+}
+
 // NewEngine builds the graph, differentiates it where something trains, and opens a session on it.
 func NewEngine(spec Spec) (*Engine, error) {
 	p, err := spec.program()
@@ -71,7 +80,7 @@ func NewEngine(spec Spec) (*Engine, error) {
 	e.session, err = ort.OpenModel(p.graph, ort.Options{Threads: spec.Threads, Device: spec.Device, Spin: spec.Spin, ProfilePrefix: spec.Profile,
 		Kernels: p.graph != p.plain})
 	if err != nil {
-		return nil, fmt.Errorf("opening the graph: %w", err)
+		return nil, spec.unopened(err)
 	}
 	if err := e.prepare(p.plain, spec); err != nil {
 		e.Close()
