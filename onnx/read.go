@@ -258,16 +258,8 @@ func readValue(p *onnxpb.ValueInfoProto) (ValueInfo, error) {
 	return v, nil
 }
 
-// given leaves absent inputs out that come last: some operators of the engine want them left out, and crash over an empty name.
-func given(inputs []string) []string {
-	for len(inputs) > 0 && inputs[len(inputs)-1] == "" {
-		inputs = inputs[:len(inputs)-1]
-	}
-	return inputs
-}
-
 func (r reader) node(p *onnxpb.NodeProto) (*Node, error) {
-	n := &Node{Name: p.GetName(), Domain: domainName(p.GetDomain()), Op: p.GetOpType(), Inputs: given(p.Input), Outputs: p.Output,
+	n := &Node{Name: p.GetName(), Domain: domainName(p.GetDomain()), Op: p.GetOpType(), Inputs: p.Input, Outputs: p.Output,
 		Extra: nodeExtra(p)}
 	for _, a := range p.Attribute {
 		attr, err := r.attr(a)

@@ -163,8 +163,16 @@ func writeTensor(t *Tensor) (*onnxpb.TensorProto, error) {
 	return p, addExtra(p, t.Extra)
 }
 
+// given leaves absent inputs out that come last: some operators of the engine want them left out, and crash over an empty name.
+func given(inputs []string) []string {
+	for len(inputs) > 0 && inputs[len(inputs)-1] == "" {
+		inputs = inputs[:len(inputs)-1]
+	}
+	return inputs
+}
+
 func writeNode(n *Node) (*onnxpb.NodeProto, error) {
-	p := &onnxpb.NodeProto{Name: text(n.Name), Domain: text(n.Domain), OpType: proto.String(n.Op), Input: n.Inputs, Output: n.Outputs}
+	p := &onnxpb.NodeProto{Name: text(n.Name), Domain: text(n.Domain), OpType: proto.String(n.Op), Input: given(n.Inputs), Output: n.Outputs}
 	for _, a := range n.Attrs {
 		attr, err := writeAttr(a)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"metalora/models/exported"
 	"metalora/models/safetensors"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 )
 
 const reference = "../../../shared/reference/onnx-exports"
@@ -140,7 +141,10 @@ func TestLogits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := run(t, s, m, expected, e.Model+"."+batch+".")
+			got := run(t, s, m.Weights, func(name string) *ort.Tensor {
+				shape, values := ids(t, expected, e.Model+"."+batch+"."+name)
+				return orttest.Tensor(t, shape, values)
+			})
 			for i := range want {
 				if d := math.Abs(float64(got[i] - want[i])); !(d <= within) {
 					t.Errorf("batch %s: logit %d is %v, the file's %v", batch, i, got[i], want[i])
@@ -159,21 +163,16 @@ func golden(t *testing.T) *safetensors.File {
 	return f
 }
 
-// run feeds a graph its weights and the batch whose tensors' names have the prefix.
-func run(t *testing.T, s *ort.Session, m *exported.Model, batches *safetensors.File, prefix string) []float32 {
+// run feeds a session weights and, where it reads anything else, what other gives. It fetches the logits.
+func run(t *testing.T, s *ort.Session, weights safetensors.Tensors, other func(name string) *ort.Tensor) []float32 {
 	t.Helper()
 	feeds := map[string]*ort.Tensor{}
 	for _, in := range s.Inputs() {
-		var err error
-		if w, ok := m.Weights[in.Name]; ok {
-			feeds[in.Name], err = ort.NewTensor(w.Shape, w.Data)
+		if w, ok := weights[in.Name]; ok {
+			feeds[in.Name] = orttest.Tensor(t, w.Shape, w.Data)
 		} else {
-			feeds[in.Name], err = ort.NewTensor(ids(t, batches, prefix+in.Name))
+			feeds[in.Name] = other(in.Name)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer feeds[in.Name].Close()
 	}
 	fetches := map[string]*ort.Tensor{"logits": nil}
 	if err := s.Run(feeds, fetches); err != nil {

@@ -14,6 +14,7 @@ import (
 	"metalora/models/safetensors"
 	"metalora/onnx"
 	"metalora/onnx/ort"
+	"metalora/onnx/ort/orttest"
 )
 
 // sdpa is how a file writes softmax(q kᵀ/√2 + mask) of the small model, where it is not as torch's legacy exporter does.
@@ -240,25 +241,10 @@ func logits(t *testing.T, m *onnx.Model, weights safetensors.Tensors, ids, mask 
 		t.Fatal(err)
 	}
 	defer s.Close()
-	feeds := map[string]*ort.Tensor{}
-	for _, in := range s.Inputs() {
-		switch in.Name {
-		case "input_ids":
-			feeds[in.Name], err = ort.NewTensor([]int{3, 4}, ids)
-		case "attention_mask":
-			feeds[in.Name], err = ort.NewTensor([]int{3, 4}, mask)
-		default:
-			feeds[in.Name], err = ort.NewTensor(weights[in.Name].Shape, weights[in.Name].Data)
+	return run(t, s, weights, func(name string) *ort.Tensor {
+		if name == "input_ids" {
+			return orttest.Tensor(t, []int{3, 4}, ids)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer feeds[in.Name].Close()
-	}
-	fetches := map[string]*ort.Tensor{"logits": nil}
-	if err := s.Run(feeds, fetches); err != nil {
-		t.Fatal(err)
-	}
-	defer fetches["logits"].Close()
-	return slices.Clone(ort.Data[float32](fetches["logits"]))
+		return orttest.Tensor(t, []int{3, 4}, mask)
+	})
 }

@@ -123,7 +123,7 @@ func prepare(m *onnx.Model, r Request) (*builder, error) {
 		return nil, &RequestError{err}
 	}
 	found := b.expand(r)
-	if len(b.blockers) > 0 {
+	if len(b.blockers) > 0 { // the graph holds parts of what they were to be written as: no walk could go on
 		return nil, &Unsupported{b.blockers}
 	}
 	if found {

@@ -110,6 +110,7 @@ func damageInputs(r *rand.Rand, g *onnx.Graph, n *onnx.Node) string {
 	return fmt.Sprintf("%v reads %q", n, n.Inputs)
 }
 
+// damageAttribute lets an attribute go, be of another kind or hold odd numbers.
 func damageAttribute(r *rand.Rand, n *onnx.Node) string {
 	if len(n.Attrs) == 0 {
 		return fmt.Sprintf("%v has no attribute", n)
@@ -135,6 +136,7 @@ func damageAttribute(r *rand.Rand, n *onnx.Node) string {
 	return fmt.Sprintf("%v has %+v", n, *a)
 }
 
+// damageWeight gives a weight another type, size or shape.
 func damageWeight(r *rand.Rand, g *onnx.Graph) string {
 	if len(g.Initializers) == 0 {
 		return "no weights"

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	engine "github.com/yalue/onnxruntime_go"
-
 	"metalora/onnx"
+
+	engine "github.com/yalue/onnxruntime_go"
 )
 
 // surface is what a model shows to its user: inputs that must be fed, outputs that can be fetched.
@@ -19,10 +19,10 @@ type surface struct {
 // rank.
 func describe(model []byte, m *onnx.Model) (*surface, error) {
 	if m != nil {
-		return surfaceOf(m.Graph), lethal(m)
+		return surfaceOf(m.Graph), lethal(m, true)
 	}
 	if m, err := onnx.Unmarshal(model); err == nil {
-		return surfaceOf(m.Graph), lethal(m)
+		return surfaceOf(m.Graph), lethal(m, false)
 	}
 	ins, outs, err := engine.GetInputOutputInfoWithONNXData(model)
 	return &surface{infos(ins), infos(outs)}, err
@@ -31,7 +31,7 @@ func describe(model []byte, m *onnx.Model) (*surface, error) {
 // describeFile is describe for a file.
 func describeFile(path string) (*surface, error) {
 	if m, err := onnx.ReadFile(path); err == nil {
-		return surfaceOf(m.Graph), lethal(m)
+		return surfaceOf(m.Graph), lethal(m, false)
 	}
 	ins, outs, err := engine.GetInputOutputInfo(path)
 	return &surface{infos(ins), infos(outs)}, err
